@@ -1,0 +1,46 @@
+"""The only composition root: settings → store → keys → server → blueprints → gateway."""
+
+from typing import TYPE_CHECKING
+
+from flask import Flask
+
+from authserver import log, registry
+from authserver.crypto import Sealer
+from authserver.keys import KeyRing
+from authserver.limits import Limits
+from authserver.oauth.server import Server
+from authserver.outbound import Outbound
+from authserver.settings import Settings, load_settings
+from authserver.store import open_store
+from authserver.web import account, authorize, consent, errors, health, login, logout, protocol, security
+from authserver.web.gateway import Gateway
+
+if TYPE_CHECKING:
+    from authserver.store import Store
+
+MAX_BODY = 64 * 1024
+
+
+def create_app(settings: Settings | None = None, store: "Store | None" = None) -> Flask:
+    """Build the application; raises SettingsError, StoreError or KeyRingError when it must not start."""
+    settings = settings or load_settings()
+    server = create_server(settings, store or open_store(settings))
+    app = Flask("authserver", template_folder="web/templates", static_folder="web/static", static_url_path="/static")
+    app.config.update(MAX_CONTENT_LENGTH=MAX_BODY, MAX_FORM_PARTS=100, APPLICATION_ROOT=server.base_path or "/")
+    app.extensions["authserver"] = server
+    for part in (authorize, login, consent, logout, account, health):
+        app.register_blueprint(part.blueprint)
+    protocol.mount(app, server)
+    security.protect(app)
+    errors.register(app)
+    app.wsgi_app = Gateway(app.wsgi_app, server)  # type: ignore[method-assign] # Flask's documented extension point
+    return app
+
+
+def create_server(settings: Settings, store: "Store") -> Server:
+    """Build the protocol server over an open store."""
+    sealer = Sealer(settings.secret(), settings.previous_secrets())
+    keys = KeyRing(store, sealer, settings)
+    keys.load()
+    log.configure(settings)
+    return Server(settings, store, keys, sealer, Limits(store, settings), Outbound(settings), registry)

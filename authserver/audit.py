@@ -1,0 +1,68 @@
+"""The audit trail: the list of event names, and how an event without a write of its own is recorded.
+
+An event that belongs to a write is handed to the verb that writes, and both happen or neither.
+"""
+
+import logging
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+from authserver.log import redact
+from authserver.records import Event
+from authserver.store import Store
+
+EVENTS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "client.added": "A client was registered.",
+        "client.updated": "A client's metadata was replaced.",
+        "client.secret_rotated": "A client got another secret.",
+        "client.resealed": "A client's secret was encrypted with the current secret key.",
+        "client.disabled": "A client was switched off, and what it was given revoked.",
+        "client.enabled": "A client was switched on again.",
+        "client.removed": "A client was deleted, and what it was given revoked.",
+        "resource.added": "A protected resource was added.",
+        "resource.updated": "A protected resource was changed.",
+        "resource.removed": "A protected resource was deleted.",
+        "user.added": "An account was added.",
+        "user.updated": "An account's name, address or claims were changed.",
+        "user.disabled": "An account was switched off, its sessions ended and its grants revoked.",
+        "user.enabled": "An account was switched on again.",
+        "password.changed": "A password was changed, other sessions ended and grants revoked.",
+        "sign_in.succeeded": "Somebody signed in.",
+        "sign_in.failed": "A sign-in was refused.",
+        "sign_in.delayed": "A sign-in was put off after several wrong ones.",
+        "session.ended": "A browser session was ended.",
+        "consent.given": "A user allowed a client something.",
+        "consent.withdrawn": "A user took back what a client was allowed.",
+        "grant.revoked": "A grant was revoked with its tokens.",
+        "grant.revoked_all": "All grants of a user or client were revoked.",
+        "token.revoked": "A token was revoked.",
+        "code.reused": "An authorization code came a second time; its grant was revoked.",
+        "refresh.reused": "A rotated refresh token came back; its grant was revoked.",
+        "refresh.repeated": "A refresh was repeated within the window, and answered alike.",
+        "key.first": "The first signing keys of the deployment were made.",
+        "key.added": "A signing key was made.",
+        "key.retired": "A signing key was given its end.",
+        "key.resealed": "Sealed values were encrypted with the current secret key.",
+    }
+)
+
+log = logging.getLogger("authserver.audit")
+
+
+def record(
+    store: Store,
+    name: str,
+    actor: str,
+    *,
+    client_id: str | None = None,
+    sub: str | None = None,
+    facts: Mapping[str, Any] | None = None,
+) -> None:
+    """Write an event that has no write of its own; raises ValueError for a name that is not in the list."""
+    if name not in EVENTS:
+        raise ValueError(f"{name} is not in the list of audit events")
+    safe = {key: redact(value) if isinstance(value, str) else value for key, value in (facts or {}).items()}
+    store.audit.append(Event(name, actor, client_id=client_id, sub=sub, facts=safe))
+    log.info(name, extra={"actor": actor, "client_id": client_id, "sub": sub})

@@ -1,0 +1,114 @@
+"""Clients: ``authserver client``."""
+
+from typing import IO
+
+import click
+
+from authserver.cli.deployment import opened, print_json, print_record, print_table, read_json
+
+_AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON for a program.")
+
+
+@click.group()
+def client() -> None:
+    """Register, show, change and remove clients."""
+
+
+@client.command()
+@click.option("--json", "file", type=click.File("rb"), required=True, help="File with the client's metadata; - reads standard input.")
+@click.option("--profile", type=click.Choice(["oauth21", "oidc", "fapi2", "legacy"]), help="Profile, where the file names none.")
+def add(file: IO[bytes], profile: str | None) -> None:
+    """Register a client and print its registration response, with the secret, as JSON.
+
+    The members are those of RFC 7591, and: client_id, client_secret, profile, trusted, resources, resource_server_for,
+    web_origins, access_token_format, require_pkce, refresh_rotation, grace_seconds, id_token_claims.
+    """
+    from authserver.manage import clients
+    from authserver.manage.profiles import DEFAULT
+
+    metadata = read_json(file)
+    with opened() as deployment:
+        print_json(
+            clients.register(
+                deployment.store, deployment.sealer, metadata, profile=profile or DEFAULT, actor=deployment.actor
+            )
+        )
+
+
+@client.command("list")
+@_AS_JSON
+def list_(as_json: bool) -> None:
+    """List the clients."""
+    from authserver.manage import clients
+
+    with opened() as deployment:
+        found = deployment.store.clients.all()
+    if as_json:
+        print_json([clients.describe(one) for one in found])
+        return
+    rows = [("CLIENT_ID", "NAME", "PROFILE", "METHOD", "STATE")]
+    for one in found:
+        state = "enabled" if one.disabled_at is None else "disabled"
+        rows.append((one.client_id, one.client_name, one.profile, one.token_endpoint_auth_method, state))
+    print_table(rows)
+
+
+@client.command()
+@click.argument("client_id")
+@_AS_JSON
+def show(client_id: str, as_json: bool) -> None:
+    """Show a client, without its secrets."""
+    from authserver.manage import clients
+
+    with opened() as deployment:
+        found = clients.describe(clients.existing(deployment.store, client_id))
+    (print_json if as_json else print_record)(found)
+
+
+@client.command()
+@click.argument("client_id")
+def remove(client_id: str) -> None:
+    """Delete a client; everything it was given is revoked."""
+    from authserver.manage import clients
+
+    with opened() as deployment:
+        clients.remove(deployment.store, client_id, actor=deployment.actor)
+    click.echo(f"removed {client_id}")
+
+
+@client.command()
+@click.argument("client_id")
+def disable(client_id: str) -> None:
+    """Switch a client off; everything it was given is revoked."""
+    _set_disabled(client_id, disabled=True)
+
+
+@client.command()
+@click.argument("client_id")
+def enable(client_id: str) -> None:
+    """Switch a client on again."""
+    _set_disabled(client_id, disabled=False)
+
+
+@client.command("rotate-secret")
+@click.argument("client_id")
+@click.option("--keep-seconds", type=click.IntRange(0, 90 * 86400), help="Life left to the secrets before; by default a day.")
+def rotate_secret(client_id: str, keep_seconds: int | None) -> None:
+    """Give a client another secret and print it, as JSON; it is shown only now."""
+    from authserver.manage import clients
+
+    keep = clients.KEEP_SECONDS if keep_seconds is None else keep_seconds
+    with opened() as deployment:
+        print_json(
+            clients.rotate_secret(
+                deployment.store, deployment.sealer, client_id, actor=deployment.actor, keep_seconds=keep
+            )
+        )
+
+
+def _set_disabled(client_id: str, *, disabled: bool) -> None:
+    from authserver.manage import clients
+
+    with opened() as deployment:
+        clients.set_disabled(deployment.store, client_id, disabled=disabled, actor=deployment.actor)
+    click.echo(f"{'disabled' if disabled else 'enabled'} {client_id}")

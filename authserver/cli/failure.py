@@ -1,0 +1,55 @@
+"""Every error of the command line is one sentence on standard error, and an exit status that says whose fault it is."""
+
+import errno
+from typing import IO, Any
+
+import click
+
+WRONG_SETTINGS = 2
+
+
+class Failure(click.ClickException):
+    """Ends the command with a sentence: status 2 when the settings are wrong, 1 otherwise."""
+
+    def __init__(self, sentence: str, exit_code: int = 1) -> None:
+        super().__init__(sentence)
+        self.exit_code = exit_code
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Print the sentence; each mistake of several on its own line."""
+        for line in self.message.splitlines() or [""]:
+            click.echo(f"authserver: {line}", file=file, err=file is None)
+
+
+class Commands(click.Group):
+    """The top of the command line: turns what the rooms below raise into a sentence."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except Exception as error:
+            failure = _failure(error)
+            if failure is None:
+                raise
+            raise failure from None
+
+
+def _failure(error: Exception) -> Failure | None:
+    from authserver.keys import KeyRingError
+    from authserver.manage.errors import ManageError
+    from authserver.settings import SettingsError
+    from authserver.store import Busy, StoreError, Unavailable
+
+    if isinstance(error, SettingsError):
+        return Failure(str(error), WRONG_SETTINGS)
+    if isinstance(error, Busy):
+        return Failure("the database is busy; try again")
+    if isinstance(error, Unavailable):
+        return Failure("the database or Redis cannot be reached")
+    if isinstance(error, ManageError | KeyRingError | StoreError):
+        return Failure(str(error))
+    if isinstance(error, OSError) and error.errno in {errno.ENOENT, errno.EACCES, errno.EISDIR, errno.ENOSPC, errno.EROFS}:
+        return Failure(f"{error.strerror}: {error.filename}")
+    return None

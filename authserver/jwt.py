@@ -1,0 +1,139 @@
+"""Strict reading of JSON Web Tokens (RFC 7515, RFC 7519, RFC 8725): one reader for our own and other parties' tokens.
+
+Everything that is cheap is refused before a signature is looked at: size, alphabet, duplicate members, ``crit``. The key
+that the caller names decides which algorithms count, never the token's header.
+"""
+
+import json
+import re
+from base64 import urlsafe_b64decode
+from typing import Any, Final, NamedTuple
+
+from joserfc import jws
+from joserfc.errors import JoseError
+from joserfc.jwk import Key, KeySet
+
+MAX_SIZE: Final = 16 * 1024
+ASYMMETRIC: Final = frozenset({"RS256", "PS256", "ES256", "ES384", "EdDSA", "Ed25519"})
+_COMPACT: Final = re.compile(r"[A-Za-z0-9_-]{2,}\.[A-Za-z0-9_-]{2,}\.[A-Za-z0-9_-]{2,}", re.ASCII)
+_REGISTRY: Final = jws.JWSRegistry(algorithms=[*ASYMMETRIC, "HS256"], strict_check_header=False)
+_MAX_DEPTH: Final = 32
+_LATEST: Final = 2**53
+
+
+class InvalidJWT(ValueError):
+    """The token is malformed, badly signed or not what the caller asked for; the message is a fixed sentence."""
+
+
+class Parsed(NamedTuple):
+    """A token whose signature has not been checked."""
+
+    token: str
+    header: dict[str, Any]
+    claims: dict[str, Any]
+
+
+def parse(token: str) -> Parsed:
+    """Read a compact JWS without trusting it; raises InvalidJWT."""
+    if len(token) > MAX_SIZE or not _COMPACT.fullmatch(token):
+        msg = "not a compact JWS"
+        raise InvalidJWT(msg)
+    head, body, _signature = token.split(".")
+    header, claims = _read_object(head), _read_object(body)
+    # RFC 7515 4.1.11: no extension is understood here, so none may be critical; b64 and zip change what is signed.
+    if "crit" in header or "zip" in header or "b64" in header:
+        msg = "the header has a critical or unsupported member"
+        raise InvalidJWT(msg)
+    return Parsed(token, header, claims)
+
+
+def verify(parsed: Parsed, key: Key, algorithms: frozenset[str]) -> None:
+    """Check the signature with this key under one of these algorithms; raises InvalidJWT."""
+    algorithm = parsed.header.get("alg")
+    if not isinstance(algorithm, str) or algorithm not in algorithms:
+        msg = "the algorithm is not accepted"
+        raise InvalidJWT(msg)
+    try:
+        jws.deserialize_compact(parsed.token, key, [algorithm], registry=_REGISTRY)
+    except (JoseError, ValueError, TypeError):
+        msg = "the signature does not verify"
+        raise InvalidJWT(msg) from None
+
+
+def media_type(parsed: Parsed) -> str | None:
+    """Return the header's ``typ`` in lower case without ``application/`` (RFC 7515 4.1.9), or None."""
+    typ = parsed.header.get("typ")
+    return typ.lower().removeprefix("application/") if isinstance(typ, str) else None
+
+
+def seconds(claims: dict[str, Any], name: str) -> int | None:
+    """Return a NumericDate in whole seconds, None when absent; raises InvalidJWT for any other thing (RFC 7519 2)."""
+    value = claims.get(name)
+    if value is None and name not in claims:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _LATEST:
+        msg = "a time claim is not a number of seconds"
+        raise InvalidJWT(msg)
+    return int(value)
+
+
+def text(claims: dict[str, Any], name: str) -> str:
+    """Return a claim that has to be a non-empty string; raises InvalidJWT."""
+    value = claims.get(name)
+    if not isinstance(value, str) or not value:
+        msg = "a claim is missing or not a string"
+        raise InvalidJWT(msg)
+    return value
+
+
+def audiences(claims: dict[str, Any]) -> tuple[str, ...]:
+    """Return the ``aud`` claim as strings; raises InvalidJWT for any other shape (RFC 7519 4.1.3)."""
+    value = claims.get("aud")
+    values = [value] if isinstance(value, str) else value
+    if not isinstance(values, list) or not values or not all(isinstance(one, str) for one in values):
+        msg = "the audience is not a string or a list of strings"
+        raise InvalidJWT(msg)
+    return tuple(values)
+
+
+def _read_object(segment: str) -> dict[str, Any]:
+    try:
+        raw = urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
+        if _depth(raw) > _MAX_DEPTH:
+            raise ValueError
+        value = json.loads(raw, object_pairs_hook=_unique, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        msg = "a segment is not a JSON object"
+        raise InvalidJWT(msg) from None
+    if not isinstance(value, dict):
+        msg = "a segment is not a JSON object"
+        raise InvalidJWT(msg)
+    return value
+
+
+def _depth(raw: bytes) -> int:
+    """Return an upper bound of the nesting, so that the parser never recurses far."""
+    return raw.count(b"{") + raw.count(b"[") if len(raw) < _MAX_DEPTH * 8 else _deepest(raw)
+
+
+def _deepest(raw: bytes) -> int:
+    depth = deepest = 0
+    for byte in raw:
+        if byte in b"{[":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif byte in b"}]":
+            depth -= 1
+    return deepest
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Refuse duplicate members: parsers disagree on which one counts (RFC 7519 4)."""
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise ValueError
+    return value
+
+
+def _refuse(_constant: str) -> Any:
+    raise ValueError

@@ -1,0 +1,280 @@
+"""The key ring: signing keys in memory, the published set, the compact serialization of what we sign.
+
+A key's state follows from its times, so no node promotes anything: it is published from ``publishes_at``, signs from
+``signs_at`` until ``retires_at``, and is gone at ``gone_at``. Every process reads the table again each few seconds and
+makes key objects only when a row has changed: importing an RSA key costs 30 ms, signing with it 0.3 ms.
+"""
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Mapping
+from threading import Lock
+from time import monotonic
+from typing import Any, Final, NamedTuple
+
+import orjson
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.hashes import SHA256
+from joserfc.jwk import ECKey, Key, RSAKey, import_key
+
+from authserver import jwt
+from authserver.clock import DAY, HOUR, MINUTE, SECOND, now
+from authserver.crypto import Sealer, b64
+from authserver.records import Event, SigningKey
+from authserver.settings import Settings
+from authserver.store import Store
+from authserver.store.errors import StoreError
+
+logger = logging.getLogger(__name__)
+
+ALGORITHMS: Final = ("RS256", "ES256")
+NEVER: Final = 2**62
+_RSA_BITS: Final = 2048
+_COORDINATE: Final = 32  # bytes of a P-256 coordinate (RFC 7518 3.4)
+
+Sign = Callable[[bytes], bytes]
+
+
+class KeyRingError(Exception):
+    """The stored signing keys cannot be used; the message says why and what to do."""
+
+
+class PublicSet(NamedTuple):
+    """The published key set, ready to send."""
+
+    body: bytes
+    etag: str
+
+
+class _Signer(NamedTuple):
+    kid: str
+    sign: Sign
+    signs_at: int
+    retires_at: int
+    heads: dict[str, bytes]
+
+
+class _Ring(NamedTuple):
+    rows: tuple[SigningKey, ...]
+    signers: Mapping[str, tuple[_Signer, ...]]
+    verifiers: Mapping[str, tuple[Key, SigningKey]]
+
+
+class KeyRing:
+    """The signing keys of this process."""
+
+    def __init__(self, store: Store, sealer: Sealer, settings: Settings) -> None:
+        self._store = store
+        self._sealer = sealer
+        self._interval = settings.keys.refresh_seconds
+        self._due = 0.0
+        self._lock = Lock()
+        self._ring = _Ring((), {}, {})
+        self._private: dict[str, Sign] = {}
+        self._published: tuple[tuple[str, ...], PublicSet] = ((), PublicSet(b"", ""))
+
+    def load(self) -> None:
+        """Read and open the keys now; raises KeyRingError when one cannot be opened or none can sign."""
+        self._take(self._store.keys.all())
+        for algorithm in ALGORITHMS:
+            self._signer(algorithm, self._ring)
+
+    def sign(self, algorithm: str, typ: str, claims: Mapping[str, Any]) -> str:
+        """Return the compact JWS of the claims under the current key of the algorithm (RFC 7515 3.1)."""
+        signer = self._signer(algorithm, self._current())
+        head = signer.heads.get(typ)
+        if head is None:
+            head = signer.heads[typ] = b64(orjson.dumps({"alg": algorithm, "kid": signer.kid, "typ": typ})).encode()
+        signed = head + b"." + b64(orjson.dumps(claims)).encode()
+        return (signed + b"." + b64(signer.sign(signed)).encode()).decode()
+
+    def verify(self, parsed: jwt.Parsed) -> dict[str, Any]:
+        """Check that we signed this token with a key that still counts; return its claims; raises jwt.InvalidJWT."""
+        kid = parsed.header.get("kid")
+        known = self._current().verifiers.get(kid) if isinstance(kid, str) else None
+        if known is None or not known[1].publishes_at <= now() < known[1].gone_at:
+            msg = "not signed by a key of ours"
+            raise jwt.InvalidJWT(msg)
+        jwt.verify(parsed, known[0], frozenset({known[1].algorithm}))
+        return parsed.claims
+
+    def public_set(self) -> PublicSet:
+        """Return the published set (RFC 7517 5): every key that is published and not gone, newest signer first."""
+        moment = now()
+        rows = [row for row in self._current().rows if row.publishes_at <= moment < row.gone_at]
+        kids = tuple(row.kid for row in rows)
+        if self._published[0] != kids:
+            rows.sort(key=lambda row: (ALGORITHMS.index(row.algorithm), -row.signs_at))
+            body = orjson.dumps({"keys": [orjson.loads(row.public) for row in rows]})
+            self._published = kids, PublicSet(body, f'"{hashlib.sha256(body).hexdigest()[:32]}"')
+        return self._published[1]
+
+    def _current(self) -> _Ring:
+        if monotonic() >= self._due and self._lock.acquire(blocking=False):
+            try:
+                # The time is set first: when the database is away, the keys in memory go on serving.
+                self._due = monotonic() + self._interval
+                self._take(self._store.keys.all())
+            except StoreError:
+                logger.warning("signing keys not read: the store is away")
+            finally:
+                self._lock.release()
+        return self._ring
+
+    def _take(self, rows: tuple[SigningKey, ...]) -> None:
+        if rows == self._ring.rows:
+            return
+        for row in rows:
+            if row.kid not in self._private and row.gone_at > now():
+                self._private[row.kid] = _signing_function(row, self._sealer)
+        self._private = {row.kid: self._private[row.kid] for row in rows if row.kid in self._private}
+        self._ring = _Ring(rows, self._signers(rows), {row.kid: (_public_key(row), row) for row in rows})
+
+    def _signers(self, rows: tuple[SigningKey, ...]) -> dict[str, tuple[_Signer, ...]]:
+        signers: dict[str, list[_Signer]] = {}
+        for row in sorted(rows, key=lambda row: -row.signs_at):
+            if row.kid in self._private:
+                signer = _Signer(row.kid, self._private[row.kid], row.signs_at, row.retires_at, {})
+                signers.setdefault(row.algorithm, []).append(signer)
+        return {algorithm: tuple(group) for algorithm, group in signers.items()}
+
+    @staticmethod
+    def _signer(algorithm: str, ring: _Ring) -> _Signer:
+        moment = now()
+        for signer in ring.signers.get(algorithm, ()):
+            if signer.signs_at <= moment < signer.retires_at:
+                return signer
+        raise KeyRingError(f"no {algorithm} signing key: run 'authserver key rotate --now', or restore the database")
+
+
+def make_key(algorithm: str, sealer: Sealer, *, publishes_at: int, signs_at: int) -> SigningKey:
+    """Generate a key; its ``kid`` is the RFC 7638 thumbprint, its private part is sealed to its row."""
+    private: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
+    if algorithm == "RS256":
+        private = rsa.generate_private_key(public_exponent=65537, key_size=_RSA_BITS)
+    else:
+        private = ec.generate_private_key(ec.SECP256R1())
+    return seal_key(algorithm, private, sealer, publishes_at=publishes_at, signs_at=signs_at)
+
+
+def seal_key(
+    algorithm: str,
+    private: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey,
+    sealer: Sealer,
+    *,
+    publishes_at: int,
+    signs_at: int,
+) -> SigningKey:
+    """Return the record of a private key (tests bring their own)."""
+    der = private.private_bytes(
+        serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    pem = private.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    public = (RSAKey if algorithm == "RS256" else ECKey).import_key(pem)
+    kid = public.thumbprint()
+    members = {**public.as_dict(private=False), "kid": kid, "use": "sig", "alg": algorithm}
+    return SigningKey(
+        kid=kid,
+        algorithm=algorithm,
+        sealed=sealer.seal("signing-key", _context(kid), der),
+        public=json.dumps(members),
+        created_at=now(),
+        publishes_at=publishes_at,
+        signs_at=signs_at,
+        retires_at=NEVER,
+        gone_at=NEVER,
+    )
+
+
+def ensure_first_keys(store: Store, sealer: Sealer) -> bool:
+    """Make one key per algorithm when the deployment has none yet; return whether keys were made."""
+    if store.keys.all():
+        return False
+    moment = now()
+    keys = tuple(make_key(algorithm, sealer, publishes_at=moment, signs_at=moment) for algorithm in ALGORITHMS)
+    return store.keys.add_first(keys)
+
+
+def rotate(
+    store: Store, sealer: Sealer, settings: Settings, *, soon: bool = False, compromised: bool = False, actor: str = "worker"
+) -> tuple[SigningKey, ...]:
+    """Make the next key of each algorithm and give the ones before it their end.
+
+    ``soon`` signs after 10 minutes instead of ``keys.publish_hours``; ``compromised`` signs at once and drops the keys
+    before (DECISIONS, Keys and secrets). Returns the new keys.
+    """
+    moment = now()
+    delay = 0 if compromised else 10 * MINUTE if soon else settings.keys.publish_hours * HOUR
+    old = [row for row in store.keys.all() if row.gone_at > moment]
+    new = tuple(make_key(name, sealer, publishes_at=moment, signs_at=moment + delay) for name in ALGORITHMS)
+    facts = {"soon": soon, "compromised": compromised}
+    for key in new:
+        store.keys.add(key, Event("key.added", actor, facts={"kid": key.kid, "algorithm": key.algorithm, **facts}))
+    retires_at = moment + delay
+    gone_at = moment if compromised else retires_at + _longest_life(settings)
+    for row in old:
+        event = Event("key.retired", actor, facts={"kid": row.kid, "algorithm": row.algorithm, **facts})
+        store.keys.set_times(row.kid, min(row.retires_at, retires_at), min(row.gone_at, gone_at), event)
+    return new
+
+
+def rotation_is_due(store: Store, settings: Settings) -> bool:
+    """Say whether the newest key has signed so long that the next one has to be published."""
+    newest = max((row.signs_at for row in store.keys.all()), default=0)
+    return now() >= newest + settings.keys.rotate_days * DAY - settings.keys.publish_hours * HOUR
+
+
+def reseal(store: Store, sealer: Sealer) -> int:
+    """Seal every signing key again with the first secret key; return how many were sealed by a former one."""
+    count = 0
+    for row in store.keys.all():
+        if not sealer.is_current(row.sealed):
+            plain = _open(row, sealer)
+            count += store.keys.reseal(row.kid, row.sealed, sealer.seal("signing-key", _context(row.kid), plain))
+    return count
+
+
+def _longest_life(settings: Settings) -> int:
+    tokens = settings.tokens
+    return max(tokens.access_token_seconds, tokens.id_token_seconds) * SECOND + 10 * MINUTE
+
+
+def _context(kid: str) -> str:
+    return f"signing_keys|sealed|{kid}"
+
+
+def _open(row: SigningKey, sealer: Sealer) -> bytes:
+    try:
+        return sealer.open("signing-key", _context(row.kid), row.sealed)
+    except ValueError as error:
+        raise KeyRingError(f"signing key {row.kid} cannot be opened: {error}; check SECRET_KEY") from None
+
+
+def _signing_function(row: SigningKey, sealer: Sealer) -> Sign:
+    private = serialization.load_der_private_key(_open(row, sealer), None)
+    if isinstance(private, rsa.RSAPrivateKey) and row.algorithm == "RS256":
+        scheme, digest = padding.PKCS1v15(), SHA256()
+        return lambda signed: private.sign(signed, scheme, digest)
+    if isinstance(private, ec.EllipticCurvePrivateKey) and row.algorithm == "ES256":
+        return _sign_es256(private)
+    raise KeyRingError(f"signing key {row.kid} is not a key for {row.algorithm}")
+
+
+def _sign_es256(private: ec.EllipticCurvePrivateKey) -> Sign:
+    algorithm = ec.ECDSA(SHA256())
+
+    def sign(signed: bytes) -> bytes:
+        # RFC 7518 3.4: R and S as 32 octets each, not the DER that the library answers.
+        r, s = decode_dss_signature(private.sign(signed, algorithm))
+        return r.to_bytes(_COORDINATE, "big") + s.to_bytes(_COORDINATE, "big")
+
+    return sign
+
+
+def _public_key(row: SigningKey) -> Key:
+    return import_key(json.loads(row.public))

@@ -1,0 +1,194 @@
+"""Client metadata: each member's check, and the checks of members together (RFC 7591 2, OpenID Connect Registration 2).
+
+``MEMBERS`` is the table of what can be registered; extensions bring more. A check returns the value to store, in one
+spelling, or raises InvalidMetadata. Sentences are fixed: they name the member, never the value.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+from authserver.manage import uris
+from authserver.manage.errors import InvalidMetadata
+from authserver.manage.jwks import check_jwks
+from authserver.manage.profiles import ALL_METHODS, PROFILES, SECRET_METHODS
+
+Check = Callable[[str, Any], Any]
+
+CODE: Final = "authorization_code"
+GRANT_TYPES: Final = frozenset({CODE, "refresh_token", "client_credentials"})
+DEFAULT_SCOPE: Final = "openid profile email address phone offline_access"
+SHARED_SECRET: Final = SECRET_METHODS | {"client_secret_jwt"}
+_SCOPE: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+(?: [\x21\x23-\x5b\x5d-\x7e]+)*", re.ASCII)  # RFC 6749 3.3
+_MAX_URIS: Final = 50
+_MAX_TEXT: Final = 512
+_MAX_SCOPE: Final = 4096
+
+
+def words(*values: str) -> Check:
+    """Return a check for one of these words."""
+    return lambda name, value: value if value in values else _refuse(name, "has a value that is not supported")
+
+
+def flag(name: str, value: Any) -> bool:
+    """Check a truth value; "true" in quotes is none."""
+    return value if isinstance(value, bool) else _refuse(name, "must be true or false")
+
+
+def line(name: str, value: Any) -> str:
+    """Check a line of text for people: no control characters, nothing that turns the writing round."""
+    if not isinstance(value, str) or not value.strip() or len(value) > _MAX_TEXT or not value.isprintable():
+        return _refuse(name, f"must be printable text of 1 to {_MAX_TEXT} characters")
+    return value
+
+
+def lines(name: str, value: Any) -> list[str]:
+    """Check a list of lines."""
+    return [line(name, entry) for entry in _list(name, value)]
+
+
+def url(check: Callable[[object], str | None], error: str = "invalid_client_metadata") -> Check:
+    """Return a check for one URL."""
+
+    def one(name: str, value: Any) -> str:
+        problem = check(value)
+        return _refuse(name, problem, error) if problem else str(value)
+
+    return one
+
+
+def urls(check: Callable[[object], str | None], error: str = "invalid_client_metadata") -> Check:
+    """Return a check for a list of URLs, each once, at most 50."""
+    one = url(check, error)
+    return lambda name, value: list(dict.fromkeys(one(name, entry) for entry in _list(name, value, error)))
+
+
+def number(low: int, high: int) -> Check:
+    """Return a check for a whole number."""
+
+    def one(name: str, value: Any) -> int:
+        good = isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
+        return value if good else _refuse(name, f"must be a whole number from {low} to {high}")
+
+    return one
+
+
+def some(allowed: frozenset[str]) -> Check:
+    """Return a check for a list of words out of ``allowed``."""
+
+    def each(name: str, value: Any) -> list[str]:
+        entries = _list(name, value)
+        if not allowed.issuperset(entry for entry in entries if isinstance(entry, str)) or not _texts(entries):
+            return _refuse(name, "has a value that is not supported")
+        return list(dict.fromkeys(entries))
+
+    return each
+
+
+def scope(name: str, value: Any) -> str:
+    """Check a scope (RFC 6749 3.3): values separated by single spaces, each once."""
+    if not isinstance(value, str) or len(value) > _MAX_SCOPE or not (value == "" or _SCOPE.fullmatch(value)):
+        return _refuse(name, "must be scope values separated by single spaces (RFC 6749 section 3.3)")
+    return " ".join(dict.fromkeys(value.split()))
+
+
+MEMBERS: Final[Mapping[str, Check]] = MappingProxyType(
+    {
+        "redirect_uris": urls(uris.redirect_uri, "invalid_redirect_uri"),
+        "token_endpoint_auth_method": words(*sorted(ALL_METHODS)),
+        "token_endpoint_auth_signing_alg": words("RS256", "PS256", "ES256", "ES384", "EdDSA", "Ed25519", "HS256"),
+        "grant_types": some(GRANT_TYPES),
+        "response_types": some(frozenset({"code"})),
+        "client_name": line,
+        "client_uri": url(uris.page),
+        "logo_uri": url(uris.page),
+        "policy_uri": url(uris.page),
+        "tos_uri": url(uris.page),
+        "contacts": lines,
+        "scope": scope,
+        "jwks": check_jwks,
+        "jwks_uri": url(uris.page),
+        "software_id": line,
+        "software_version": line,
+        "application_type": words("web", "native"),
+        "subject_type": words("public"),
+        "id_token_signed_response_alg": words("RS256", "ES256"),
+        "default_max_age": number(0, 2**31),
+        "require_auth_time": flag,
+        "default_acr_values": lines,
+        "initiate_login_uri": url(uris.https),
+        "post_logout_redirect_uris": urls(uris.post_logout_redirect_uri),
+    }
+)
+"""What any client may register about itself."""
+
+ADMINISTRATOR_MEMBERS: Final[Mapping[str, Check]] = MappingProxyType(
+    {
+        "profile": words(*PROFILES),
+        "trusted": flag,
+        "resources": urls(uris.identifier),
+        "resource_server_for": urls(uris.identifier),
+        "introspects_all": flag,
+        "auth_method_pinned": flag,
+        "web_origins": urls(uris.origin),
+        "access_token_format": words("opaque", "jwt"),
+        "access_token_signed_response_alg": words("ES256", "RS256"),
+        "require_pkce": flag,
+        "require_redirect_uri": flag,
+        "refresh_rotation": flag,
+        "grace_seconds": number(0, 300),
+        "id_token_claims": flag,
+    }
+)
+"""What only an administrator says about a client; self-registration drops these."""
+
+
+def check_together(metadata: Mapping[str, Any], profile: str) -> None:
+    """Refuse members that contradict each other or the profile."""
+    method, grants = metadata["token_endpoint_auth_method"], metadata["grant_types"]
+    responses, public = metadata["response_types"], method == "none"
+    algorithm = metadata.get("token_endpoint_auth_signing_alg")
+    keys = ("jwks" in metadata) + ("jwks_uri" in metadata)
+    rules = (
+        # RFC 7591 2.1: one rule, both ways.
+        (bool(responses) != (CODE in grants), "grant_types", "and response_types contradict each other"),
+        ("refresh_token" in grants and len(grants) == 1, "grant_types", "has refresh_token alone"),
+        (public and "client_credentials" in grants, "token_endpoint_auth_method", "none cannot have client_credentials"),
+        (public and not metadata["require_pkce"], "require_pkce", "cannot be false for a public client"),
+        (public and bool(metadata.get("resource_server_for")), "resource_server_for", "needs a confidential client"),
+        (public and metadata.get("introspects_all") is True, "introspects_all", "needs a confidential client"),
+        (method not in PROFILES[profile].methods, "token_endpoint_auth_method", "is not possible in this profile"),
+        (keys > 1, "jwks", "and jwks_uri exclude each other"),
+        (method == "private_key_jwt" and not keys, "jwks", "or jwks_uri is needed for private_key_jwt"),
+        (
+            algorithm is not None and not _fits(algorithm, method, profile),
+            "token_endpoint_auth_signing_alg",
+            "does not fit the client's method and profile",
+        ),
+    )
+    for wrong, member, sentence in rules:
+        if wrong:
+            raise InvalidMetadata(member, sentence)
+    if CODE in grants and not metadata.get("redirect_uris"):
+        raise InvalidMetadata("redirect_uris", "must name at least one redirect URI", "invalid_redirect_uri")
+
+
+def _fits(algorithm: str, method: str, profile: str) -> bool:
+    if method == "client_secret_jwt":
+        return algorithm == "HS256"
+    return method == "private_key_jwt" and algorithm in PROFILES[profile].algorithms
+
+
+def _list(name: str, value: Any, error: str = "invalid_client_metadata") -> list[Any]:
+    if not isinstance(value, list) or len(value) > _MAX_URIS:
+        return _refuse(name, f"must be a list of at most {_MAX_URIS} entries", error)
+    return value
+
+
+def _texts(entries: list[Any]) -> bool:
+    return all(isinstance(entry, str) for entry in entries)
+
+
+def _refuse(name: str, sentence: str, error: str = "invalid_client_metadata") -> Any:
+    raise InvalidMetadata(name, sentence, error)

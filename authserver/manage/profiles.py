@@ -1,0 +1,63 @@
+"""The profiles: policy per client, as data (DECISIONS, Profiles).
+
+A profile is only a starting point. It is written into the client's metadata as explicit members when the client is
+registered, so that every record says by itself what applies, and a later edition of a profile changes no client.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
+
+SECRET_METHODS: Final = frozenset({"client_secret_basic", "client_secret_post"})
+ALL_METHODS: Final = SECRET_METHODS | {"client_secret_jwt", "private_key_jwt", "none"}
+_MTLS: Final = frozenset({"tls_client_auth", "self_signed_tls_client_auth"})
+DEFAULT: Final = "oauth21"
+
+
+class Profile(NamedTuple):
+    """What a client of a profile gets where its metadata says nothing, and what it may not leave."""
+
+    defaults: Mapping[str, Any]
+    methods: frozenset[str]
+    algorithms: frozenset[str]
+    fixed: frozenset[str] = frozenset()
+    """Members whose value is the profile's, whatever is asked for."""
+
+
+_ASYMMETRIC: Final = frozenset({"RS256", "PS256", "ES256", "ES384", "EdDSA", "Ed25519"})
+
+PROFILES: Final[Mapping[str, Profile]] = MappingProxyType(
+    {
+        "oauth21": Profile(
+            {"require_pkce": True, "refresh_rotation": True, "auth_method_pinned": False, "require_redirect_uri": False},
+            ALL_METHODS | _MTLS,
+            _ASYMMETRIC,
+        ),
+        "oidc": Profile(
+            {"require_pkce": False, "refresh_rotation": True, "auth_method_pinned": False, "require_redirect_uri": False},
+            ALL_METHODS | _MTLS,
+            _ASYMMETRIC,
+        ),
+        "fapi2": Profile(
+            {
+                "require_pkce": True,
+                "refresh_rotation": False,
+                "auth_method_pinned": True,
+                "require_redirect_uri": False,
+                "token_endpoint_auth_method": "private_key_jwt",
+                "id_token_signed_response_alg": "ES256",
+                "require_pushed_authorization_requests": True,
+                "dpop_bound_access_tokens": True,
+            },
+            _MTLS | {"private_key_jwt"},
+            frozenset({"PS256", "ES256", "EdDSA", "Ed25519"}),
+            frozenset({"require_pkce", "auth_method_pinned", "require_pushed_authorization_requests"}),
+        ),
+        "legacy": Profile(
+            {"require_pkce": False, "refresh_rotation": True, "auth_method_pinned": False, "require_redirect_uri": True},
+            SECRET_METHODS,
+            frozenset({"RS256"}),
+            frozenset({"require_redirect_uri"}),
+        ),
+    }
+)

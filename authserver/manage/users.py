@@ -1,0 +1,82 @@
+"""Accounts, as administrators handle them: add, switch off and on, find, show."""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from authserver import crypto
+from authserver.clock import SECOND
+from authserver.manage.errors import ManageError
+from authserver.records import Event, User
+from authserver.store import Store
+from authserver.store.errors import Conflict
+
+_MAX_NAME: Final = 128
+_MAX_CLAIMS: Final = 32 * 1024
+_EMAIL: Final = re.compile(r"[^\s@\x00-\x1f]{1,64}@[^\s@\x00-\x1f]{1,189}")
+# Claims that the protocol itself says something with (RFC 7519 4.1, OpenID Connect Core 2, RFC 9068 2.2).
+_RESERVED: Final = frozenset(
+    {"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "nonce", "acr", "amr", "azp", "auth_time", "at_hash", "c_hash", "s_hash"}
+    | {"sid", "client_id", "scope", "cnf", "events", "act", "authorization_details"}
+)
+
+
+def make_user(
+    username: str, *, email: str | None = None, claims: Mapping[str, Any] | None = None, demonstration: bool = False
+) -> User:
+    """Return a new account with a random ``sub``; raises ManageError for a name, e-mail or claim that cannot be."""
+    given = dict(claims or {})
+    verified = given.pop("email_verified", False)
+    address = given.pop("email", None) if email is None else email
+    if given.pop("email", address) != address:
+        raise ManageError("the claims file has another e-mail address than --email")
+    if not username.strip() or username != username.strip() or len(username) > _MAX_NAME or not username.isprintable():
+        raise ManageError(f"the user name must be printable text of 1 to {_MAX_NAME} characters without outer spaces")
+    if address is not None and not (isinstance(address, str) and _EMAIL.fullmatch(address) and address.isprintable()):
+        raise ManageError("the e-mail address is not valid")
+    if not isinstance(verified, bool):
+        raise ManageError("email_verified must be true or false")
+    reserved = sorted(_RESERVED & given.keys())
+    if reserved:
+        raise ManageError("these claims are the protocol's own: " + ", ".join(reserved))
+    if len(json.dumps(given)) > _MAX_CLAIMS:
+        raise ManageError(f"the claims are longer than {_MAX_CLAIMS} characters")
+    return User(crypto.new_id(), username, address, verified, given, demonstration=demonstration)
+
+
+def add(store: Store, user: User, password_hash: str | None, *, actor: str) -> None:
+    """Add an account; raises ManageError when its name or e-mail address is taken, in any spelling."""
+    try:
+        store.users.add(user, password_hash, Event("user.added", actor, sub=user.sub))
+    except Conflict as conflict:
+        what = "e-mail address" if "email" in conflict.name else "user name"
+        raise ManageError(f"an account with this {what} is there already") from None
+
+
+def existing(store: Store, name: str) -> User:
+    """Return the account with this user name, e-mail address or ``sub``; raises ManageError."""
+    user = store.users.by_login(name) or store.users.get(name)
+    if user is None:
+        raise ManageError("there is no account with this name")
+    return user
+
+
+def set_disabled(store: Store, user: User, *, disabled: bool, actor: str) -> None:
+    """Switch an account off, which ends its sessions and revokes its grants, or on again."""
+    event = Event("user.disabled" if disabled else "user.enabled", actor, sub=user.sub)
+    store.users.set_disabled(user.sub, disabled, event)
+
+
+def describe(user: User) -> dict[str, Any]:
+    """Return what may be shown of an account."""
+    return {
+        "sub": user.sub,
+        "username": user.username,
+        "email": user.email,
+        "email_verified": user.email_verified,
+        "disabled": user.disabled_at is not None,
+        "demonstration": user.demonstration,
+        "created_at": user.created_at // SECOND,
+        "claims": dict(user.claims),
+    }

@@ -1,0 +1,113 @@
+"""Access tokens on the wire: JWT (RFC 9068) or opaque.
+
+https://www.rfc-editor.org/rfc/rfc9068
+
+Opaque is the default; a resource or a client may ask for JWTs. An opaque token has a row with its claims; a JWT carries
+them and has no row. Its ``jti`` begins with the grant's id, so that introspection can ask whether the grant lives.
+
+Plugs into: TOKEN_CLAIMS (session), ``issue``, introspection, revocation, userinfo.
+"""
+
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from authserver import jwt
+from authserver.clock import SECOND, now
+from authserver.crypto import Kind, digest_of, new_handle, new_id
+from authserver.oauth.request import Request
+from authserver.records import AccessTokenRow, LiveToken
+
+if TYPE_CHECKING:
+    from authserver.oauth.server import Server
+
+TYP: Final = "at+jwt"  # 2.1
+
+
+def base_claims(server: "Server", request: Request, subject: str, lifetime: int) -> dict[str, Any]:
+    """Return the claims that every access token has (2.2); ``jti`` is unique, ``sub`` a random id or the client's."""
+    issued_at = request.issued_at // SECOND
+    jti = new_id() if request.grant is None else f"{request.grant.grant_id}.{new_id(12)}"
+    return {
+        "iss": server.settings.issuer,
+        "sub": subject,
+        "aud": request.audience,
+        "client_id": request.client.client_id,
+        "scope": request.token_scope,
+        "iat": issued_at,
+        "exp": issued_at + lifetime,
+        "jti": jti,
+    }
+
+
+def session(server: "Server", request: Request) -> None:
+    """Add how and when the user signed in (2.2.1), and in which session."""
+    del server
+    grant = request.grant
+    if grant is None:
+        return
+    request.claims["auth_time"] = grant.auth_time // SECOND
+    request.claims["acr"] = grant.acr
+    request.claims["amr"] = grant.amr.split()
+    if grant.sid is not None:
+        request.claims["sid"] = grant.sid
+
+
+def write(server: "Server", request: Request) -> str:
+    """Return the token's text; for an opaque one also fill ``access_row``."""
+    target, client, claims = request.target, request.client, request.claims
+    if "jwt" in ((target.token_format if target else None), client.access_token_format):
+        algorithm = (target.signing_alg if target else None) or client.access_token_signed_response_alg
+        return server.keys.sign(algorithm, TYP, claims)
+    text, digest = new_handle(Kind.ACCESS)
+    request.access_row = AccessTokenRow(
+        digest=digest,
+        grant_id=request.grant.grant_id if request.grant else None,
+        client_id=client.client_id,
+        sub=claims["sub"],
+        audience=request.audience,
+        scope=request.token_scope,
+        claims=orjson.dumps({"token_type": "Bearer", **claims}).decode(),
+        issued_at=request.issued_at,
+        expires_at=claims["exp"] * SECOND,
+    )
+    return text
+
+
+def find(server: "Server", text: str) -> LiveToken | None:
+    """Return the live access token of either form, or None: unknown, expired, revoked, or its grant is not in force."""
+    if text.startswith(Kind.ACCESS.prefix):
+        digest = digest_of(Kind.ACCESS, text)
+        return None if digest is None else server.store.tokens.find(digest)
+    token = read_jwt(server, text)
+    if token is None or token.expires_at <= now():
+        return None
+    claims = orjson.loads(token.claims)
+    lives = server.store.tokens.jwt_lives(
+        claims["jti"], token.grant_id, token.client_id, token.sub, claims["iat"] * SECOND
+    )
+    return token if lives else None
+
+
+def read_jwt(server: "Server", text: str) -> LiveToken | None:
+    """Return one of our JWT access tokens by its signature alone, or None."""
+    try:
+        parsed = jwt.parse(text)
+        # 2.1 and RFC 8725 3.11: an ID token or another JWT of ours is not an access token.
+        if jwt.media_type(parsed) != TYP:
+            return None
+        claims = server.keys.verify(parsed)
+    except jwt.InvalidJWT:
+        return None
+    if claims.get("iss") != server.settings.issuer:
+        return None
+    grant_id, dot, _ = claims["jti"].partition(".")
+    return LiveToken(
+        grant_id=grant_id if dot else None,
+        client_id=claims["client_id"],
+        sub=claims["sub"],
+        audience=claims["aud"],
+        scope=claims["scope"],
+        claims=orjson.dumps({"token_type": "Bearer", **claims}).decode(),
+        expires_at=claims["exp"] * SECOND,
+    )

@@ -1,0 +1,196 @@
+"""The error codes of OAuth and OpenID, and the only place where their descriptions are written.
+
+Descriptions are fixed sentences of printable ASCII (RFC 6749 5.2), never the client's words: an error page or a log that
+repeats input is a way in.
+"""
+
+from typing import Final
+
+from authlib.oauth2.rfc6749 import errors as rfc6749
+from authlib.oauth2.rfc6749.errors import OAuth2Error
+
+__all__ = ["OAuth2Error"]
+
+
+class Refusal(OAuth2Error):
+    """An error with a fixed description; subclasses name the code."""
+
+    def __init__(self, description: str, status: int | None = None) -> None:
+        super().__init__(description=description, status_code=status)
+
+
+class InvalidRequest(Refusal, rfc6749.InvalidRequestError):
+    """RFC 6749 5.2 and 4.1.2.1."""
+
+
+class InvalidClient(Refusal, rfc6749.InvalidClientError):
+    """RFC 6749 5.2: client authentication failed; always 401 with a challenge (RFC 9110 15.5.2)."""
+
+    status_code = 401
+
+
+class InvalidGrant(Refusal, rfc6749.InvalidGrantError):
+    """RFC 6749 5.2."""
+
+
+class InvalidScope(Refusal, rfc6749.InvalidScopeError):
+    """RFC 6749 5.2 and 4.1.2.1."""
+
+
+class UnauthorizedClient(Refusal, rfc6749.UnauthorizedClientError):
+    """RFC 6749 5.2 and 4.1.2.1."""
+
+
+class UnsupportedGrantType(Refusal):
+    """RFC 6749 5.2."""
+
+    error = "unsupported_grant_type"
+
+
+class UnsupportedResponseType(Refusal):
+    """RFC 6749 4.1.2.1."""
+
+    error = "unsupported_response_type"
+
+
+class AccessDenied(Refusal, rfc6749.AccessDeniedError):
+    """RFC 6749 4.1.2.1."""
+
+
+class InvalidTarget(Refusal):
+    """RFC 8707 2."""
+
+    error = "invalid_target"
+
+
+class LoginRequired(Refusal):
+    """OpenID Connect Core 3.1.2.6."""
+
+    error = "login_required"
+
+
+class ConsentRequired(Refusal):
+    """OpenID Connect Core 3.1.2.6."""
+
+    error = "consent_required"
+
+
+class AccountSelectionRequired(Refusal):
+    """OpenID Connect Core 3.1.2.6."""
+
+    error = "account_selection_required"
+
+
+class RequestNotSupported(Refusal):
+    """OpenID Connect Core 3.1.2.6."""
+
+    error = "request_not_supported"
+
+
+class RequestURINotSupported(Refusal):
+    """OpenID Connect Core 3.1.2.6."""
+
+    error = "request_uri_not_supported"
+
+
+class RegistrationNotSupported(Refusal):
+    """OpenID Connect Core 3.1.2.6."""
+
+    error = "registration_not_supported"
+
+
+class UnmetAuthenticationRequirements(Refusal):
+    """OpenID Connect Core Unmet Authentication Requirements 1.0."""
+
+    error = "unmet_authentication_requirements"
+
+
+class InvalidToken(Refusal):
+    """RFC 6750 3.1, at userinfo."""
+
+    error = "invalid_token"
+    status_code = 401
+
+
+class InsufficientScope(Refusal):
+    """RFC 6750 3.1, at userinfo."""
+
+    error = "insufficient_scope"
+    status_code = 403
+
+
+class SlowDown(Refusal):
+    """Too many failed attempts; 429 with Retry-After (RFC 6585 4)."""
+
+    error = "invalid_client"
+    status_code = 429
+
+
+class NotRedirectable(Exception):  # noqa: N818 - it is the page that people see, not an OAuth error response
+    """An authorization request that may not be answered by a redirect: unknown client, unproven redirect URI."""
+
+    def __init__(self, code: str, sentence: str, hint: str) -> None:
+        super().__init__(code)
+        self.code = code
+        self.sentence = sentence
+        self.hint = hint
+
+
+ASK_DEVELOPER: Final = "Go back to the application and try again. If it happens again, tell the people who run it."
+UNKNOWN_CLIENT: Final = "The application that sent you here is not known to this server."
+BAD_REDIRECT_URI: Final = "The application asked to be answered at an address that it has not registered."
+REPEATED_ADDRESS: Final = "The application named itself or its address more than once."
+
+REPEATED: Final = "A parameter was sent more than once."
+MALFORMED: Final = "The request is not well-formed."
+IN_QUERY: Final = "Parameters belong in the body of the request, not in its URL."
+CONTENT_TYPE: Final = "The content type must be application/x-www-form-urlencoded."
+TOO_LARGE: Final = "The request is too large."
+TWO_METHODS: Final = "The client authenticated in more than one way."
+NOT_AUTHENTICATED: Final = "Client authentication failed."
+TOO_MANY_FAILURES: Final = "Too many failed client authentications; wait before trying again."
+GRANT_TYPE_MISSING: Final = "The grant_type parameter is missing."
+GRANT_TYPE_UNKNOWN: Final = "The grant type is not supported."
+GRANT_TYPE_REFUSED: Final = "The client may not use this grant type."
+RESPONSE_TYPE_MISSING: Final = "The response_type parameter is missing."
+RESPONSE_TYPE_UNKNOWN: Final = "The response type is not supported."
+RESPONSE_TYPE_REFUSED: Final = "The client may not use this response type."
+RESPONSE_MODE: Final = "The response mode is not supported for this request."
+CODE_MISSING: Final = "The code parameter is missing."
+CODE_INVALID: Final = "The code is unknown, expired, used or not meant for this client."
+REDIRECT_URI_DIFFERS: Final = "The redirect_uri does not match the authorization request."
+VERIFIER_MISSING: Final = "The code_verifier is missing."
+VERIFIER_WRONG: Final = "The code_verifier does not match the code_challenge."
+VERIFIER_UNASKED: Final = "A code_verifier was sent, but the authorization request had no code_challenge."
+CHALLENGE_MISSING: Final = "The code_challenge is missing."
+CHALLENGE_MALFORMED: Final = "The code_challenge is not well-formed."
+CHALLENGE_METHOD: Final = "The code_challenge_method must be S256."
+REFRESH_MISSING: Final = "The refresh_token parameter is missing."
+REFRESH_INVALID: Final = "The refresh token is unknown, expired, used or not meant for this client."
+SCOPE_MALFORMED: Final = "The scope is not well-formed."
+SCOPE_REFUSED: Final = "The client may not ask for this scope."
+SCOPE_WIDER: Final = "The scope is wider than what was granted."
+SCOPE_NONE: Final = "No scope was asked for and the client has no default scope."
+SCOPE_PERSONAL: Final = "A client that acts for itself cannot ask for the scopes of a person."
+RESOURCE_MALFORMED: Final = "A resource must be an absolute URI without a fragment."
+RESOURCE_REFUSED: Final = "The resource is unknown, or the client may not ask for it."
+RESOURCE_NOT_GRANTED: Final = "The resource was not part of the grant."
+RESOURCE_AMBIGUOUS: Final = "Several resources were granted: name one of them."
+TOKEN_MISSING: Final = "The token parameter is missing."
+TOKEN_FOREIGN: Final = "The token was issued to another client."
+TOKEN_INVALID: Final = "The access token is unknown, expired or revoked."
+OPENID_SCOPE: Final = "The access token lacks the scope openid."
+PROMPT: Final = "The prompt parameter is not valid."
+MAX_AGE: Final = "The max_age parameter is not a number of seconds."
+NONCE: Final = "The nonce is not well-formed."
+PARAMETER: Final = "A parameter is not well-formed."
+NEED_LOGIN: Final = "The user has to sign in."
+NEED_CONSENT: Final = "The user has to consent."
+NEED_SELECTION: Final = "The user has to choose an account."
+DENIED: Final = "The user denied the request."
+REQUEST_OBJECT: Final = "The request parameter is not supported."
+REQUEST_URI: Final = "The request_uri parameter is not supported."
+REGISTRATION: Final = "The registration parameter is not supported."
+CLAIMS: Final = "The claims parameter is not valid."
+ACR: Final = "The authentication that was asked for cannot be done here."
+HINT: Final = "The id_token_hint is not an ID token of this server."

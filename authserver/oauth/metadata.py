@@ -1,0 +1,63 @@
+"""Authorization server metadata (RFC 8414), the sum of what each extension says of itself.
+
+https://www.rfc-editor.org/rfc/rfc8414
+
+The same document is served as OpenID Connect Discovery 1.0; it is made once and sent as bytes with a strong ETag.
+
+Plugs into: ENDPOINTS, METADATA.
+"""
+
+import hashlib
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from authserver.oauth.request import JSON, Answer, Request
+from authserver.settings import Settings
+
+if TYPE_CHECKING:
+    from authserver.oauth.server import Server
+
+PATH: Final = "/.well-known/oauth-authorization-server"
+JWKS_PATH: Final = "/jwks"
+METHODS: Final = ("GET", "HEAD")
+MAX_AGE: Final = 300  # seconds a copy of the metadata or of the key set may be kept
+
+
+def metadata(server: "Server", settings: Settings) -> dict[str, Any]:
+    """Issuer and key set (2)."""
+    del server
+    return {"issuer": settings.issuer, "jwks_uri": settings.issuer + JWKS_PATH}
+
+
+def document(server: "Server") -> dict[str, Any]:
+    """Return the whole document."""
+    whole: dict[str, Any] = {}
+    for part in server.registry.METADATA:
+        whole.update(part(server, server.settings))
+    return whole
+
+
+def respond(server: "Server", request: Request) -> Answer:
+    """Answer the document (3.2)."""
+    body = server.metadata_document()
+    return cacheable(request, body, f'"{hashlib.sha256(body).hexdigest()[:32]}"')
+
+
+def respond_jwks(server: "Server", request: Request) -> Answer:
+    """Answer the key set (RFC 7517 5)."""
+    public = server.keys.public_set()
+    return cacheable(request, public.body, public.etag)
+
+
+def cacheable(request: Request, body: bytes, etag: str) -> Answer:
+    """Answer 304 to whoever has this version already (RFC 9110 13.1.2)."""
+    headers = [JSON, ("Cache-Control", f"public, max-age={MAX_AGE}"), ("ETag", etag)]
+    if request.headers.get("If-None-Match") == etag:
+        return Answer(304, b"", headers)
+    return Answer(200, body, headers)
+
+
+def dump(whole: dict[str, Any]) -> bytes:
+    """Return the document as bytes."""
+    return orjson.dumps(whole)

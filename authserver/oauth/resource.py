@@ -1,0 +1,80 @@
+"""Resource Indicators (RFC 8707).
+
+https://www.rfc-editor.org/rfc/rfc8707
+
+The client says for which API a token is meant; the token is good there and nowhere else. An authorization request may
+name several resources, an access token is for one.
+
+Plugs into: AUTHORIZE_CHECK, TOKEN_CHECK.
+"""
+
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from authserver.oauth import errors
+from authserver.oauth.request import Request
+from authserver.oauth.scope import PERSONAL
+
+if TYPE_CHECKING:
+    from authserver.oauth.server import Server
+
+PARAMETERS: Final = frozenset({"resource"})
+_PERSONAL: Final = frozenset(PERSONAL)
+_MAX: Final = 20
+
+
+def check(server: "Server", request: Request) -> None:
+    """Check the resources that an authorization request names (2.1)."""
+    request.resources = _asked(server, request)
+
+
+def narrow(server: "Server", request: Request) -> None:
+    """Choose the one resource of the access token (2.2), and the part of the scope that it knows."""
+    asked = _asked(server, request)
+    if len(asked) > 1:
+        raise errors.InvalidTarget(errors.RESOURCE_AMBIGUOUS)
+    target = asked[0] if asked else None
+    if request.grant is not None:
+        target = _granted(tuple(request.grant.resources.split()), target, server.settings.audience)
+    request.audience = target or server.settings.audience
+    request.target = server.resource(request.audience)
+    request.token_scope = request.granted_scope
+    if request.target is not None:
+        known = request.target.scope_names | _PERSONAL
+        request.token_scope = " ".join(value for value in request.granted_scope.split() if value in known)
+
+
+def _granted(granted: tuple[str, ...], asked: str | None, default: str) -> str | None:
+    if asked is not None:
+        if asked not in granted and (granted or asked != default):
+            raise errors.InvalidTarget(errors.RESOURCE_NOT_GRANTED)
+        return asked
+    if len(granted) > 1:
+        raise errors.InvalidTarget(errors.RESOURCE_AMBIGUOUS)
+    return granted[0] if granted else None
+
+
+def _asked(server: "Server", request: Request) -> tuple[str, ...]:
+    identifiers = request.payload.lists.get("resource", ())
+    if not identifiers:
+        return ()
+    if len(identifiers) > _MAX:
+        raise errors.InvalidTarget(errors.RESOURCE_REFUSED)
+    for identifier in identifiers:
+        _check(server, request, identifier)
+    return tuple(dict.fromkeys(identifiers))
+
+
+def _check(server: "Server", request: Request, identifier: str) -> None:
+    # 2: "an absolute URI [...] MUST NOT include a fragment component"; compared as strings, never repaired.
+    try:
+        parts = urlsplit(identifier)
+    except ValueError:
+        raise errors.InvalidTarget(errors.RESOURCE_MALFORMED) from None
+    if not parts.scheme or "#" in identifier or not identifier.isascii() or not identifier.isprintable():
+        raise errors.InvalidTarget(errors.RESOURCE_MALFORMED)
+    if identifier == server.settings.audience:
+        return
+    allowed = request.client.resources
+    if server.resource(identifier) is None or (allowed is not None and identifier not in allowed):
+        raise errors.InvalidTarget(errors.RESOURCE_REFUSED)

@@ -1,0 +1,56 @@
+"""Response modes: query and fragment (OAuth 2.0 Multiple Response Type Encoding Practices 2.1) and form_post
+(OAuth 2.0 Form Post Response Mode). Successes and errors go out by the same functions.
+
+Plugs into: AUTHORIZE_CHECK (early: later errors already use the mode), RESPONSE_MODES, METADATA.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote, urlencode
+
+from authserver.oauth.errors import RESPONSE_MODE, InvalidRequest
+from authserver.oauth.request import NO_STORE, Answer, FormPost, Request
+from authserver.settings import Settings
+
+if TYPE_CHECKING:
+    from authserver.oauth.server import Server
+
+PARAMETERS: Final = frozenset({"response_mode"})
+
+
+def metadata(server: "Server", settings: Settings) -> dict[str, Any]:
+    """Response modes, for discovery."""
+    del settings
+    return {"response_modes_supported": sorted(server.response_modes)}
+
+
+def check(server: "Server", request: Request) -> None:
+    """Take the response mode that was asked for; ``query`` is the default for a code."""
+    mode = request.parameters.get("response_mode", "query")
+    if mode not in server.response_modes:
+        raise InvalidRequest(RESPONSE_MODE)
+    request.response_mode = mode
+
+
+def query(redirect_uri: str, parameters: Mapping[str, str]) -> Answer:
+    """Answer in the query of the redirect URI, whose own query is kept (RFC 6749 3.1.2)."""
+    return _see_other(redirect_uri + ("&" if "?" in redirect_uri else "?") + _encode(parameters))
+
+
+def fragment(redirect_uri: str, parameters: Mapping[str, str]) -> Answer:
+    """Answer in the fragment of the redirect URI."""
+    return _see_other(f"{redirect_uri}#{_encode(parameters)}")
+
+
+def form_post(redirect_uri: str, parameters: Mapping[str, str]) -> FormPost:
+    """Answer by a form that the browser posts (Form Post Response Mode 2)."""
+    return FormPost(redirect_uri, tuple(parameters.items()))
+
+
+def _encode(parameters: Mapping[str, str]) -> str:
+    return urlencode(parameters, quote_via=quote, safe="")
+
+
+def _see_other(location: str) -> Answer:
+    # RFC 9700 4.12: 303, so that no browser posts a password on to the client.
+    return Answer(303, b"", [("Location", location), NO_STORE, ("Referrer-Policy", "no-referrer")])

@@ -1,0 +1,197 @@
+"""The seam over Authlib: the one file that knows how Authlib runs (RFC 6749 with ordered steps).
+
+Authlib brings the grants; this server brings one request class, one place for client authentication, ordered lists of
+steps instead of unordered hooks, one function that issues, and one way out for successes and errors. The tests of this
+module are the alarm for Authlib upgrades.
+"""
+
+import logging
+from types import ModuleType
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from authlib.oauth2 import rfc6749
+from joserfc.jwk import Key
+
+from authserver import jwt
+from authserver.clock import SECOND, now
+from authserver.crypto import Sealer
+from authserver.keys import KeyRing
+from authserver.limits import Limits
+from authserver.oauth import client_auth, errors, metadata
+from authserver.oauth.request import Answer, AuthorizationRequest, FormPost, Request, json_answer
+from authserver.outbound import Outbound
+from authserver.records import Client, Resource
+from authserver.settings import Settings
+from authserver.store import Store
+from authserver.store.errors import StoreError
+
+# Authlib logs whole tokens at debug level.
+logging.getLogger("authlib").setLevel(logging.INFO)
+
+CLIENT_CACHE: Final = SECOND  # a disabled client or withdrawn secret counts on every node within this time
+_CACHED_CLIENTS: Final = 10_000
+
+
+class Server(rfc6749.AuthorizationServer):  # type: ignore[misc] # Authlib's hooks are untyped
+    """Everything that the protocol needs, made once per process by ``app.py``."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        keys: KeyRing,
+        sealer: Sealer,
+        limits: Limits,
+        outbound: Outbound,
+        registry: ModuleType,
+    ) -> None:
+        super().__init__()
+        self.settings = settings
+        self.store = store
+        self.keys = keys
+        self.sealer = sealer
+        self.limits = limits
+        self.outbound = outbound
+        self.registry: Any = registry
+        self.base_path = urlsplit(settings.issuer).path
+        self.token_endpoint = settings.issuer + registry.TOKEN_PATH
+        self.response_modes = dict(registry.RESPONSE_MODES)
+        self.response_types = frozenset(registry.RESPONSE_TYPES)
+        self.parameters: frozenset[str] = registry.PARAMETERS
+        self._grants = {grant.GRANT_TYPE: grant for grant in registry.GRANTS}
+        self._clients: dict[str, tuple[int, Client]] = {}
+        self._resources: tuple[int, dict[str, Resource], frozenset[str]] = (0, {}, frozenset())
+        self._document: tuple[frozenset[str], bytes] | None = None
+
+    # What is read often and changes seldom is kept for a second (DECISIONS, Client authentication).
+
+    def query_client(self, client_id: str) -> Client | None:
+        """Return a client, at most a second old."""
+        moment = now()
+        kept = self._clients.get(client_id)
+        if kept is not None and 0 <= moment - kept[0] < CLIENT_CACHE:
+            return kept[1]
+        client = self.store.clients.get(client_id)
+        if client is not None:
+            if len(self._clients) >= _CACHED_CLIENTS:
+                self._clients = {}
+            self._clients[client_id] = (moment, client)
+        return client
+
+    def resource(self, identifier: str) -> Resource | None:
+        """Return a resource by its identifier, at most a second old."""
+        return self._read_resources()[1].get(identifier)
+
+    def resource_scopes(self) -> frozenset[str]:
+        """Return the names of the scopes of all resources."""
+        return self._read_resources()[2]
+
+    def resources(self) -> tuple[Resource, ...]:
+        """Return all resources."""
+        return tuple(self._read_resources()[1].values())
+
+    def _read_resources(self) -> tuple[int, dict[str, Resource], frozenset[str]]:
+        moment = now()
+        if not 0 <= moment - self._resources[0] < CLIENT_CACHE:
+            rows = {row.identifier: row for row in self.store.resources.all()}
+            names = frozenset(name for row in rows.values() for name in row.scope_names)
+            self._resources = (moment, rows, names)
+        return self._resources
+
+    def metadata_document(self) -> bytes:
+        """Return the metadata as bytes, made again only when the set of scopes has changed."""
+        try:
+            scopes = self.resource_scopes()
+        except StoreError:
+            # DECISIONS, Faults: discovery keeps answering from memory while the store is away.
+            if self._document is None:
+                raise
+            return self._document[1]
+        if self._document is None or self._document[0] != scopes:
+            self._document = (scopes, metadata.dump(metadata.document(self)))
+        return self._document[1]
+
+    def client_key(self, client: Client, parsed: jwt.Parsed) -> Key:
+        """Return the client's key for a JWT that it signed; raises jwt.InvalidJWT."""
+        members = client.jwks if client.jwks is not None else self.outbound.client_keys(client, parsed)
+        return client_auth.choose_key(members, parsed)
+
+    # Authlib's side.
+
+    def authenticate_client(self, request: Request, methods: Any, endpoint: str = "token") -> Client:
+        """Give Authlib the client that ``client_auth`` has proven already."""
+        del methods, endpoint
+        return request.client
+
+    def get_token_grant(self, request: Request) -> "Issuing":
+        """Return the grant for the request's grant type; raises UnsupportedGrantType."""
+        grant = self._grants.get(request.parameters["grant_type"])
+        if grant is None:
+            raise errors.UnsupportedGrantType(errors.GRANT_TYPE_UNKNOWN)
+        return grant(request, self)  # type: ignore[no-any-return] # a registry entry
+
+    def send_signal(self, name: str, *args: Any, **kwargs: Any) -> None:
+        """Do nothing: there are no signals here."""
+
+    # Ours.
+
+    def begin_authorization(self, request: Request) -> AuthorizationRequest:
+        """Resolve and validate an authorization request, once (RFC 6749 4.1.1).
+
+        Raises NotRedirectable before client and redirect URI are proven, OAuth2Error after.
+        """
+        for step in self.registry.AUTHORIZE_RESOLVE:
+            step(self, request)
+        for step in self.registry.AUTHORIZE_CHECK:
+            step(self, request)
+        return AuthorizationRequest.of(request)
+
+    def respond_authorization(self, request: AuthorizationRequest, parameters: dict[str, str]) -> Answer | FormPost:
+        """Write an authorization response, success or error, in the response mode that was asked for."""
+        if request.state is not None:
+            parameters["state"] = request.state
+        for step in self.registry.AUTHORIZE_RESPOND:
+            step(self, request, parameters)
+        answer: Answer | FormPost = self.response_modes[request.response_mode](request.redirect_uri, parameters)
+        return answer
+
+    def refuse_authorization(self, request: AuthorizationRequest, error: errors.OAuth2Error) -> Answer | FormPost:
+        """Write an error response to the proven redirect URI (RFC 6749 4.1.2.1)."""
+        parameters = {"error": error.error, "error_description": error.get_error_description()}
+        return self.respond_authorization(request, parameters)
+
+
+class Issuing:
+    """What every grant here has in common: the steps, and issuing through one module."""
+
+    GRANT_TYPE: str
+    TOKEN_RESPONSE_HEADER: tuple[tuple[str, str], ...] = ()
+    request: Request
+    server: Server
+
+    def check_grant_type(self) -> None:
+        """Refuse a client that is not registered for the grant type (RFC 6749 5.2)."""
+        if not self.request.client.check_grant_type(self.GRANT_TYPE):
+            raise errors.UnauthorizedClient(errors.GRANT_TYPE_REFUSED)
+
+    def run_checks(self) -> None:
+        """Run the steps that narrow and bind what will be issued."""
+        for step in self.server.registry.TOKEN_CHECK:
+            step(self.server, self.request)
+
+    def store_tokens(self) -> None:
+        """Store the tokens of this answer that have a row, in one transaction."""
+        request = self.request
+        if request.access_row is not None or request.refresh_row is not None:
+            self.server.store.tokens.add(request.access_row, request.refresh_row)
+
+
+def error_answer(error: errors.OAuth2Error) -> Answer:
+    """Write an error as JSON (RFC 6749 5.2)."""
+    body = {"error": error.error, "error_description": error.get_error_description()}
+    if error.status_code == 401:  # noqa: PLR2004 - Unauthorized
+        return json_answer(401, body, ("WWW-Authenticate", 'Basic realm="authserver", charset="UTF-8"'))
+    if error.status_code == 429:  # noqa: PLR2004 - Too Many Requests
+        return json_answer(429, body, ("Retry-After", "60"))
+    return json_answer(error.status_code or 400, body)

@@ -1,0 +1,1 @@
+"""OpenID Connect: one file per document or chapter of OpenID Connect Core."""

@@ -1,0 +1,126 @@
+"""Authentication request (OpenID Connect Core 1.0, 3.1.2.1).
+
+https://openid.net/specs/openid-connect-core-1_0.html#AuthRequest
+
+``nonce``, ``prompt``, ``max_age``, ``acr_values``, ``login_hint``, ``id_token_hint``; ``display``, ``ui_locales`` and
+``claims_locales`` are wishes and never an error.
+
+Plugs into: AUTHORIZE_CHECK, METADATA.
+"""
+
+from typing import TYPE_CHECKING, Any, Final
+
+from authserver import jwt
+from authserver.oauth import access_token, errors
+from authserver.oauth.request import Request
+from authserver.settings import Settings
+
+if TYPE_CHECKING:
+    from authserver.oauth.server import Server
+
+PARAMETERS: Final = frozenset(
+    {
+        "nonce",
+        "prompt",
+        "max_age",
+        "acr_values",
+        "login_hint",
+        "id_token_hint",
+        "display",
+        "ui_locales",
+        "claims_locales",
+        "claims",
+        "request",
+        "request_uri",
+        "registration",
+    }
+)
+PROMPTS: Final = ("none", "login", "consent", "select_account")
+ACRS: Final = ("urn:authserver:pwd",)
+_MAX_TEXT: Final = 2048
+_MAX_DIGITS: Final = 10
+
+
+def metadata(server: "Server", settings: Settings) -> dict[str, Any]:
+    """Announce what is understood (OpenID Connect Discovery 1.0, 3; Initiating User Registration 1.0)."""
+    del server, settings
+    return {
+        "prompt_values_supported": list(PROMPTS),
+        "acr_values_supported": list(ACRS),
+        "claims_parameter_supported": False,
+        "request_parameter_supported": False,
+        "request_uri_parameter_supported": False,
+    }
+
+
+def unsupported(server: "Server", request: Request) -> None:
+    """Refuse what would change the request if it were understood; ignoring it is not allowed (6.1, 6.2, 7.2.1)."""
+    del server
+    sent = request.parameters
+    if "request" in sent:
+        raise errors.RequestNotSupported(errors.REQUEST_OBJECT)
+    if "request_uri" in sent:
+        raise errors.RequestURINotSupported(errors.REQUEST_URI)
+    if "registration" in sent:
+        raise errors.RegistrationNotSupported(errors.REGISTRATION)
+
+
+def nonce(server: "Server", request: Request) -> None:
+    """Check the nonce; it is returned whole or refused, never cut."""
+    del server
+    value = request.parameters.get("nonce")
+    if value is not None and (len(value) > _MAX_TEXT or not value.isprintable()):
+        raise errors.InvalidRequest(errors.NONCE)
+
+
+def prompt(server: "Server", request: Request) -> None:
+    """Read ``prompt``: a list of known values, ``none`` only alone."""
+    del server
+    values = request.parameters.get("prompt", "").split()
+    if not set(PROMPTS).issuperset(values) or ("none" in values and len(values) > 1):
+        raise errors.InvalidRequest(errors.PROMPT)
+    request.prompt = frozenset(values)
+
+
+def max_age(server: "Server", request: Request) -> None:
+    """Read ``max_age`` in seconds."""
+    del server
+    value = request.parameters.get("max_age")
+    if value is None:
+        return
+    if not (value.isascii() and value.isdigit() and len(value) <= _MAX_DIGITS):
+        raise errors.InvalidRequest(errors.MAX_AGE)
+    request.max_age = int(value)
+
+
+def acr_values(server: "Server", request: Request) -> None:
+    """Read the wished classes of authentication; what cannot be done is passed over (3.1.2.1)."""
+    del server
+    wished = request.parameters.get("acr_values", "").split()
+    request.acr_values = tuple(value for value in wished if value in ACRS)
+
+
+def hints(server: "Server", request: Request) -> None:
+    """Read ``login_hint`` and ``id_token_hint``; an expired ID token is a good hint."""
+    login_hint = request.parameters.get("login_hint")
+    if login_hint is not None and len(login_hint) > _MAX_TEXT:
+        raise errors.InvalidRequest(errors.PARAMETER)
+    hint = request.parameters.get("id_token_hint")
+    if hint is not None:
+        try:
+            request.hinted_sub = jwt.text(read_id_token(server, hint), "sub")
+        except jwt.InvalidJWT:
+            raise errors.InvalidRequest(errors.HINT) from None
+
+
+def read_id_token(server: "Server", token: str) -> dict[str, Any]:
+    """Return the claims of an ID token of ours, expired or not; raises jwt.InvalidJWT."""
+    parsed = jwt.parse(token)
+    if jwt.media_type(parsed) == access_token.TYP:
+        msg = "an access token is not an ID token"
+        raise jwt.InvalidJWT(msg)
+    claims = server.keys.verify(parsed)
+    if claims.get("iss") != server.settings.issuer or "auth_time" not in claims:
+        msg = "not an ID token of this issuer"
+        raise jwt.InvalidJWT(msg)
+    return claims

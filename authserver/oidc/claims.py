@@ -1,0 +1,60 @@
+"""Claims about the user, by scope (OpenID Connect Core 1.0, 5.1, 5.4).
+
+https://openid.net/specs/openid-connect-core-1_0.html#ScopeClaims
+
+Plugs into: userinfo, ID tokens of clients that ask for it, METADATA.
+"""
+
+from typing import TYPE_CHECKING, Any, Final
+
+from authserver.clock import SECOND
+from authserver.records import User
+from authserver.settings import Settings
+
+if TYPE_CHECKING:
+    from authserver.oauth.server import Server
+
+BY_SCOPE: Final = {
+    "profile": (
+        "name",
+        "family_name",
+        "given_name",
+        "middle_name",
+        "nickname",
+        "preferred_username",
+        "profile",
+        "picture",
+        "website",
+        "gender",
+        "birthdate",
+        "zoneinfo",
+        "locale",
+        "updated_at",
+    ),
+    "email": ("email", "email_verified"),
+    "address": ("address",),
+    "phone": ("phone_number", "phone_number_verified"),
+}
+PROTOCOL: Final = ("sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid", "at_hash")
+
+
+def metadata(server: "Server", settings: Settings) -> dict[str, Any]:
+    """Announce the claims (OpenID Connect Discovery 1.0, 3)."""
+    del server, settings
+    names = [name for names in BY_SCOPE.values() for name in names]
+    return {"claims_supported": [*PROTOCOL, *names], "claim_types_supported": ["normal"]}
+
+
+def of(user: User, scope: str) -> dict[str, Any]:
+    """Return the user's claims that the scope allows; what is not known is left out (5.3.2)."""
+    known = _known(user)
+    names = [name for value in scope.split() for name in BY_SCOPE.get(value, ())]
+    return {name: known[name] for name in names if known.get(name) is not None}
+
+
+def _known(user: User) -> dict[str, Any]:
+    known: dict[str, Any] = {"preferred_username": user.username, **user.claims}
+    known["updated_at"] = user.updated_at // SECOND
+    if user.email is not None:
+        known["email"], known["email_verified"] = user.email, user.email_verified
+    return known

@@ -1,0 +1,145 @@
+"""Consent (OpenID Connect Core 1.0, 3.1.2.4; offline access 11): when it is asked for, what it covers, when it is kept.
+
+https://openid.net/specs/openid-connect-core-1_0.html#Consent
+
+Remembered per user, client, origin of the redirect URI, resource and scope set. Never remembered for public clients whose
+redirect another program can claim (RFC 8252 8.6); for self-registered clients only within one session.
+
+Plugs into: ``oidc/interaction.py``.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from authserver.clock import now
+from authserver.oauth.request import AuthorizationRequest
+from authserver.oauth.scope import PERSONAL
+from authserver.records import Client, Consent, Scope, Session, origin_of
+
+if TYPE_CHECKING:
+    from authserver.oauth.server import Server
+
+SENTENCES: Final = {
+    "openid": "Confirm who you are",
+    "profile": "See your profile: your name, picture and the like",
+    "email": "See your e-mail address",
+    "address": "See your postal address",
+    "phone": "See your phone number",
+    "offline_access": "Keep this access while you are away",
+}
+_PERSONAL: Final = frozenset(PERSONAL)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What is asked for at one resource, or about the person (``name`` None)."""
+
+    identifier: str
+    name: str | None
+    scopes: tuple[Scope, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the consent page shows."""
+
+    parts: tuple[Part, ...]
+    offline: bool
+    redirect_host: str
+    public: bool
+
+
+def is_needed(server: "Server", client: Client, request: AuthorizationRequest, session: Session) -> bool:
+    """Say whether the user has to be asked."""
+    if "consent" in request.prompt:
+        return True
+    if client.trusted:
+        return False
+    remembered = _remembered(server, client, request, session)
+    wanted = _by_resource(server, request, _without_offline(client, request, remembered))
+    return any(not set(scopes).issubset(remembered.get(resource, {"\0"})) for resource, scopes in wanted.items())
+
+
+def granted_scope(server: "Server", client: Client, request: AuthorizationRequest, session: Session) -> str:
+    """Return the scope of the grant: what was asked for, offline access only where the user knows of it (11)."""
+    if "offline_access" not in request.scope.split():
+        return request.scope
+    return " ".join(_without_offline(client, request, _remembered(server, client, request, session)))
+
+
+def remember(server: "Server", client: Client, request: AuthorizationRequest, session: Session) -> None:
+    """Remember what the user has just allowed, where it may be remembered."""
+    if not _may_be_remembered(server, client, request.redirect_uri):
+        return
+    before = _remembered(server, client, request, session)
+    wanted = _by_resource(server, request, _without_offline(client, request, before))
+    moment = now()
+    sid = None if client.origin == "administrator" else session.sid
+    server.store.consents.allow(
+        tuple(
+            Consent(
+                sub=session.sub,
+                client_id=client.client_id,
+                redirect_origin=origin_of(request.redirect_uri),
+                resource=resource,
+                scope=" ".join(sorted(before.get(resource, set()) | set(scopes))),
+                sid=sid,
+                created_at=moment,
+                updated_at=moment,
+            )
+            for resource, scopes in wanted.items()
+        )
+    )
+
+
+def asked(server: "Server", client: Client, request: AuthorizationRequest, session: Session) -> Asked:
+    """Return what the consent page shows."""
+    scopes = granted_scope(server, client, request, session).split()
+    parts = []
+    for identifier, names in _by_resource(server, request, scopes).items():
+        resource = server.resource(identifier) if identifier else None
+        sentences = {scope.name: scope.description for scope in resource.scopes} if resource else _all_sentences(server)
+        shown = tuple(Scope(name, sentences.get(name, name)) for name in names)
+        if shown or identifier:
+            parts.append(Part(identifier, resource.name if resource else None, shown))
+    return Asked(tuple(parts), "offline_access" in scopes, origin_of(request.redirect_uri), client.public)
+
+
+def _all_sentences(server: "Server") -> dict[str, str]:
+    return {scope.name: scope.description for row in server.resources() for scope in row.scopes} | SENTENCES
+
+
+def _remembered(
+    server: "Server", client: Client, request: AuthorizationRequest, session: Session
+) -> dict[str, set[str]]:
+    rows = server.store.consents.find(session.sub, client.client_id, origin_of(request.redirect_uri))
+    return {row.resource: set(row.scope.split()) for row in rows if row.sid is None or row.sid == session.sid}
+
+
+def _without_offline(client: Client, request: AuthorizationRequest, remembered: dict[str, set[str]]) -> list[str]:
+    """Drop ``offline_access`` unless the user is asked for it now, was asked before, or the client is trusted (11)."""
+    known = "consent" in request.prompt or client.trusted or "offline_access" in remembered.get("", set())
+    keep = known and client.check_grant_type("refresh_token")
+    return [value for value in request.scope.split() if value != "offline_access" or keep]
+
+
+def _by_resource(server: "Server", request: AuthorizationRequest, scopes: list[str]) -> dict[str, tuple[str, ...]]:
+    """Sort the scope values to the resources that know them; the rest belongs to the person and the default resource."""
+    sorted_out: dict[str, tuple[str, ...]] = {}
+    left = dict.fromkeys(scopes)
+    for identifier in request.resources:
+        resource = server.resource(identifier)
+        names = resource.scope_names if resource else frozenset()
+        sorted_out[identifier] = tuple(value for value in scopes if value in names)
+        for value in sorted_out[identifier]:
+            left.pop(value, None)
+    return {"": tuple(left), **sorted_out} if left or not sorted_out else sorted_out
+
+
+def _may_be_remembered(server: "Server", client: Client, redirect_uri: str) -> bool:
+    if not client.public or redirect_uri.startswith("https:"):
+        return True
+    # A loopback URI with a fixed port, registered by an administrator, counts as ordinary while the issuer is there, too.
+    port = redirect_uri.removeprefix("http://").partition("/")[0].rpartition(":")[2]
+    fixed = redirect_uri in client.redirect_uris and redirect_uri.startswith("http://") and port.isdigit()
+    return fixed and client.origin == "administrator" and server.settings.loopback

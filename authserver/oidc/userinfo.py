@@ -1,0 +1,67 @@
+"""UserInfo endpoint (OpenID Connect Core 1.0, 5.3).
+
+https://openid.net/specs/openid-connect-core-1_0.html#UserInfo
+
+GET and POST, the token in the header or in the body of a POST (RFC 6750 2.1, 2.2), never in the URL. It takes every live
+access token of ours with the scope openid, whatever its audience.
+
+Plugs into: ENDPOINTS, METADATA.
+"""
+
+from typing import TYPE_CHECKING, Any, Final
+
+from authserver.oauth import access_token, errors
+from authserver.oauth.request import Answer, Request, json_answer
+from authserver.oidc import claims
+from authserver.settings import Settings
+
+if TYPE_CHECKING:
+    from authserver.oauth.server import Server
+
+PATH: Final = "/userinfo"
+METHODS: Final = ("GET", "POST")
+PARAMETERS: Final = frozenset({"access_token"})
+
+
+def metadata(server: "Server", settings: Settings) -> dict[str, Any]:
+    """Announce the endpoint (OpenID Connect Discovery 1.0, 3)."""
+    del server
+    return {"userinfo_endpoint": settings.issuer + PATH}
+
+
+def respond(server: "Server", request: Request) -> Answer:
+    """Answer the claims that the token's scope allows (5.3.2), or a challenge (RFC 6750 3)."""
+    text = _token(request)
+    if text is None:
+        # RFC 6750 3.1: a request without any authentication is told the scheme and no error code.
+        return json_answer(401, {}, ("WWW-Authenticate", 'Bearer realm="authserver"'))
+    token = access_token.find(server, text)
+    if token is None:
+        return challenge(errors.InvalidToken(errors.TOKEN_INVALID))
+    if "openid" not in token.scope.split():
+        return challenge(errors.InsufficientScope(errors.OPENID_SCOPE))
+    user = server.store.users.get(token.sub)
+    if user is None or user.disabled_at is not None:
+        return challenge(errors.InvalidToken(errors.TOKEN_INVALID))
+    return json_answer(200, {"sub": user.sub, **claims.of(user, token.scope)})
+
+
+def challenge(error: errors.OAuth2Error) -> Answer:
+    """Write a bearer error with its challenge (RFC 6750 3)."""
+    description = error.get_error_description()
+    text = f'Bearer realm="authserver", error="{error.error}", error_description="{description}"'
+    if isinstance(error, errors.InsufficientScope):
+        text += ', scope="openid"'
+    body = {"error": error.error, "error_description": description}
+    return json_answer(error.status_code or 401, body, ("WWW-Authenticate", text))
+
+
+def _token(request: Request) -> str | None:
+    header, posted = request.headers.get("Authorization"), request.parameters.get("access_token")
+    if header is None:
+        return posted
+    if posted is not None:
+        # RFC 6750 2: "Clients MUST NOT use more than one method to transmit the token".
+        raise errors.InvalidRequest(errors.TWO_METHODS)
+    scheme, _, token = header.partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None

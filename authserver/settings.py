@@ -1,0 +1,272 @@
+"""Every setting of the authorization server: type, default and one sentence.
+
+Read from ``AUTHSERVER_*`` environment variables over the TOML file that ``AUTHSERVER_CONFIG`` names. A section's setting
+is written ``AUTHSERVER_TOKENS__CODE_SECONDS`` in the environment and ``code_seconds`` under ``[tokens]`` in the file.
+Unknown names are refused, and every error is reported at once.
+"""
+
+import os
+import re
+from ipaddress import ip_address, ip_network
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import TomlConfigSettingsSource
+
+_PREFIX = "AUTHSERVER_"
+_SERVICE_LINK = re.compile(r"_SERVICE_HOST$|_SERVICE_PORT(_.*)?$")
+_SERVICE_LINK_URL = re.compile(r"_PORT(_\d+_TCP.*)?$")
+_MIN_SECRET = 32
+
+Positive = Annotated[int, Field(gt=0)]
+Words = Annotated[tuple[str, ...], NoDecode]
+
+
+class SettingsError(Exception):
+    """The settings are wrong; the message names each of them in a sentence of its own."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Tokens(_Section):
+    """Lifetimes of codes and tokens, in seconds."""
+
+    code_seconds: Annotated[int, Field(gt=0, le=600)] = Field(60, description="Life of an authorization code.")
+    access_token_seconds: Positive = Field(600, description="Life of an access token.")
+    id_token_seconds: Positive = Field(600, description="Life of an ID token.")
+    refresh_token_seconds: Positive = Field(30 * 86400, description="Life of a refresh token that is not used.")
+    refresh_token_absolute_seconds: Positive = Field(
+        365 * 86400, description="Life of a refresh chain from its first token, whatever its use."
+    )
+    grace_confidential_seconds: Annotated[int, Field(ge=0, le=300)] = Field(
+        60, description="Window in which a confidential or key-bound client may repeat a refresh."
+    )
+    grace_public_seconds: Annotated[int, Field(ge=0, le=300)] = Field(
+        10, description="Window in which a public client may repeat a refresh."
+    )
+
+
+class Sessions(_Section):
+    """Lifetimes of browser sessions, in seconds."""
+
+    idle_seconds: Positive = Field(12 * 3600, description="A session that is not used for so long is over.")
+    absolute_seconds: Positive = Field(30 * 86400, description="A session is over after so long, whatever its use.")
+    interaction_seconds: Positive = Field(1800, description="Time to finish a sign-in once it was started.")
+    interactions_per_browser: Positive = Field(10, description="Sign-ins that one browser may have open.")
+
+
+class Keys(_Section):
+    """Signing keys."""
+
+    rotate_days: Positive = Field(90, description="A signing key signs for so many days.")
+    publish_hours: Positive = Field(24, description="The next key is published so many hours before it signs.")
+    refresh_seconds: Annotated[int, Field(gt=0, le=60)] = Field(
+        5, description="Other processes learn of a rotation within so many seconds."
+    )
+
+
+class Passwords(_Section):
+    """Cost of password hashes (argon2id) and bounds of the work they cause."""
+
+    memory_kib: Annotated[int, Field(ge=8)] = Field(19456, description="Memory of one argon2id hash, in KiB.")
+    time_cost: Positive = Field(2, description="Passes of one argon2id hash.")
+    parallelism: Positive = Field(1, description="Lanes of one argon2id hash.")
+    queue: Positive = Field(32, description="Hashes that may wait per process; further ones are answered 503.")
+
+
+class Limits(_Section):
+    """Limits on what people and clients may try."""
+
+    sign_in_free: Positive = Field(5, description="Wrong passwords for one account before answers are delayed.")
+    sign_in_per_address: Positive = Field(30, description="Sign-in attempts a minute from one address (IPv6: /64).")
+    client_failures: Positive = Field(20, description="Wrong client secrets a minute per client and address.")
+
+
+class Database(_Section):
+    """How the database is used."""
+
+    synchronous: Literal["normal", "full"] = Field(
+        "normal", description="SQLite: whether each commit survives power loss (full) or process death (normal)."
+    )
+    pool_size: Positive = Field(64, description="PostgreSQL: connections per process at the most.")
+    prepare: bool = Field(default=True, description="PostgreSQL: prepare statements on the server (off behind an old pooler).")
+    busy_ms: Positive = Field(500, description="Milliseconds to wait for a lock before answering 503.")
+
+
+class Settings(BaseSettings):
+    """The whole configuration; frozen, made once per process."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=_PREFIX, env_nested_delimiter="__", frozen=True, extra="forbid", env_ignore_empty=True
+    )
+
+    issuer: str = Field("http://localhost:9000", description="Issuer identifier: the public URL, without a slash at the end.")
+    host: str = Field("localhost", description="Address to listen on.")
+    port: Annotated[int, Field(ge=0, le=65535)] = Field(9000, description="Port to listen on.")
+    database_url: str = Field("sqlite:///var/authserver.db", description="SQLAlchemy URL of the database: SQLite or PostgreSQL.")
+    redis_url: SecretStr | None = Field(None, description="URL of Redis or Valkey for short-lived state; without it, the database.")
+    secret_key: SecretStr | None = Field(None, description="Secret of 32 or more characters that encrypts values at rest.")
+    secret_key_file: Path | None = Field(None, description="File that holds the secret key.")
+    secret_key_previous: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        (), description="Former secret keys, comma-separated: they still open what they sealed."
+    )
+    trusted_proxies: Words = Field((), description="Addresses or networks whose forwarded headers count, comma-separated.")
+    outbound_allow: Words = Field((), description="Hosts (host or host:port) that may be fetched though their address is private.")
+    outbound_ca_file: Path | None = Field(None, description="More CA certificates for outbound requests (PEM).")
+    default_resource: str | None = Field(None, description="Audience of a token for which no resource was asked; else the issuer.")
+    nodes: Positive = Field(1, description="Machines that serve this issuer; more than one needs PostgreSQL.")
+    development: bool = Field(default=False, description="Loopback development mode: allows an http issuer on loopback.")
+    workers: Annotated[int, Field(ge=0)] = Field(0, description="Worker processes; 0 means one per CPU.")
+    threads: Positive = Field(64, description="Threads per worker process.")
+    gateway: bool = Field(default=True, description="Answer protocol requests before Flask (off only to compare).")
+    log_format: Literal["json", "text"] = Field("json", description="Format of log lines.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level that is logged.")
+    features: Words = Field((), description="Optional features to switch on, comma-separated.")
+    tokens: Tokens = Tokens()
+    sessions: Sessions = Sessions()
+    keys: Keys = Keys()
+    passwords: Passwords = Passwords()
+    limits: Limits = Limits()
+    database: Database = Database()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        **_others: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Order the sources: arguments, environment, TOML file."""
+        file = os.environ.get(_PREFIX + "CONFIG")
+        toml = (TomlConfigSettingsSource(settings_cls, Path(file)),) if file else ()
+        return (init_settings, env_settings, *toml)
+
+    @field_validator("trusted_proxies", "outbound_allow", "features", "secret_key_previous", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _check_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for network in value:
+            ip_network(network, strict=False)
+        return value
+
+    @field_validator("issuer")
+    @classmethod
+    def _check_issuer(cls, value: str) -> str:
+        parts = urlsplit(value)
+        # RFC 8414 2: a URL with no query or fragment; compared as a string, so one spelling only.
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment or "@" in value:
+            msg = "must be an http or https URL without user, query or fragment"
+            raise ValueError(msg)
+        if value.endswith("/"):
+            msg = "must not end with a slash"
+            raise ValueError(msg)
+        return value
+
+    @model_validator(mode="after")
+    def _check_together(self) -> Self:
+        problems = [text for wrong, text in self._rules() if wrong]
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+    def _rules(self) -> list[tuple[bool, str]]:
+        sqlite = self.database_url.startswith("sqlite")
+        http = self.issuer.startswith("http:")
+        return [
+            (not sqlite and not self.database_url.startswith("postgresql"), "DATABASE_URL must name SQLite or PostgreSQL"),
+            (self.nodes > 1 and sqlite, "NODES above 1 needs PostgreSQL: SQLite is for one machine"),
+            (http and not self.loopback, "ISSUER must be https unless it is on loopback"),
+            (http and not self.development, "ISSUER must be https, or start with --development on loopback"),
+            (self.development and not self.loopback, "--development needs an ISSUER on loopback"),
+        ]
+
+    @property
+    def loopback(self) -> bool:
+        """Say whether the issuer is on this machine's loopback interface."""
+        return is_loopback(urlsplit(self.issuer).hostname or "")
+
+    @property
+    def audience(self) -> str:
+        """Audience of a token for which no resource was named (DEFAULT_RESOURCE, else the issuer)."""
+        return self.default_resource or self.issuer
+
+    def secret(self) -> str:
+        """Return the secret key; raises SettingsError when it is missing, unreadable or short."""
+        if self.secret_key is not None:
+            value = self.secret_key.get_secret_value()
+        elif self.secret_key_file is not None:
+            try:
+                value = self.secret_key_file.read_text().strip()
+            except (OSError, UnicodeDecodeError) as error:
+                raise SettingsError(f"AUTHSERVER_SECRET_KEY_FILE cannot be read: {type(error).__name__}") from None
+        else:
+            msg = "AUTHSERVER_SECRET_KEY or AUTHSERVER_SECRET_KEY_FILE is missing"
+            raise SettingsError(msg)
+        if len(value) < _MIN_SECRET:
+            raise SettingsError(f"AUTHSERVER_SECRET_KEY is too short: it needs {_MIN_SECRET} characters or more")
+        return value
+
+    def previous_secrets(self) -> tuple[str, ...]:
+        """Return the former secret keys."""
+        return tuple(value.get_secret_value() for value in self.secret_key_previous)
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read the settings of this process; raises SettingsError with every mistake in one message."""
+    unknown = _unknown_names()
+    try:
+        settings = Settings(**overrides)
+    except ValidationError as error:
+        problems = [_sentence(dict(problem)) for problem in error.errors(include_input=False, include_url=False)]
+        raise SettingsError("\n".join(unknown + problems)) from None
+    except (OSError, ValueError) as error:
+        raise SettingsError("\n".join([*unknown, f"AUTHSERVER_CONFIG cannot be read: {type(error).__name__}"])) from None
+    if unknown:
+        raise SettingsError("\n".join(unknown))
+    return settings
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether a host name or address literal is loopback."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _unknown_names() -> list[str]:
+    known = {_PREFIX + "CONFIG"}
+    for name, field in Settings.model_fields.items():
+        known.add(_PREFIX + name.upper())
+        if isinstance(field.annotation, type) and issubclass(field.annotation, _Section):
+            known |= {f"{_PREFIX}{name.upper()}__{part.upper()}" for part in field.annotation.model_fields}
+    return [
+        f"{name} is not a setting"
+        for name, value in sorted(os.environ.items())
+        if name.startswith(_PREFIX) and name not in known and not _is_service_link(name, value)
+    ]
+
+
+def _is_service_link(name: str, value: str) -> bool:
+    """Say whether Kubernetes put this name there for a service that is called authserver."""
+    return bool(_SERVICE_LINK.search(name)) or (bool(_SERVICE_LINK_URL.search(name)) and value.startswith("tcp://"))
+
+
+def _sentence(problem: dict[str, Any]) -> str:
+    text = str(problem["msg"]).removeprefix("Value error, ")
+    name = _PREFIX + "__".join(str(part).upper() for part in problem["loc"] if not isinstance(part, int))
+    if problem["type"] == "extra_forbidden":
+        return f"{name} is not a setting"
+    return f"{name}: {text}" if problem["loc"] else text

@@ -1,0 +1,223 @@
+"""Clients: one JSON column of metadata under the names of RFC 7591, and what administrators decide beside it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from typing import Any
+
+from sqlalchemy import delete, literal_column, select, update
+
+from authserver.records import Client, ClientSecret, Event
+from authserver.store.database import Database, Transaction
+from authserver.store.errors import Conflict
+from authserver.store.json_text import from_text, to_text
+from authserver.store.statement import NOW, Row, number, text
+from authserver.store.tables import clients, consents, grants, users
+
+_SETS = frozenset({"grant_types", "response_types", "resource_server_for", "web_origins"})
+_LISTS = frozenset({"redirect_uris", "post_logout_redirect_uris", "resources"})
+_OWN = frozenset(
+    {
+        "client_id",
+        "profile",
+        "secrets",
+        "disabled_at",
+        "created_at",
+        "updated_at",
+        "demonstration",
+        "origin",
+        "metadata",
+        "scopes",
+    }
+)
+_MEMBERS = tuple(field.name for field in fields(Client) if field.name not in _OWN)
+_COLUMNS = (
+    clients.c.client_id,
+    clients.c.profile,
+    clients.c.metadata,
+    clients.c.secrets,
+    clients.c.origin,
+    clients.c.disabled_at,
+    clients.c.demonstration,
+    clients.c.created_at,
+    clients.c.updated_at,
+)
+
+
+def make_client(  # noqa: PLR0913 - what a row of clients holds
+    client_id: str,
+    metadata: Mapping[str, Any],
+    *,
+    profile: str = "oauth21",
+    secrets: Sequence[ClientSecret] = (),
+    origin: str = "administrator",
+    demonstration: bool = False,
+    disabled_at: int | None = None,
+    created_at: int = 0,
+    updated_at: int = 0,
+) -> Client:
+    """Return the client whose typed members are read from ``metadata`` (RFC 7591 2); a missing or null one is the default."""
+    typed: dict[str, Any] = {name: _typed(name, metadata[name]) for name in _MEMBERS if metadata.get(name) is not None}
+    return Client(
+        client_id=client_id,
+        profile=profile,
+        secrets=tuple(secrets),
+        disabled_at=disabled_at,
+        created_at=created_at,
+        updated_at=updated_at,
+        demonstration=demonstration,
+        origin=origin,
+        metadata=metadata,
+        scopes=frozenset((metadata.get("scope") or "").split()),
+        **typed,
+    )
+
+
+def _typed(name: str, value: Any) -> Any:
+    if name in _SETS:
+        return frozenset(value)
+    return tuple(value) if name in _LISTS else value
+
+
+def from_row(row: Row) -> Client:
+    """Read a client from its row."""
+    client_id, profile, metadata, secrets, origin, disabled_at, demonstration, created_at, updated_at = row
+    return make_client(
+        client_id,
+        from_text(metadata),
+        profile=profile,
+        secrets=tuple(_secret(stored) for stored in from_text(secrets)),
+        origin=origin,
+        demonstration=bool(demonstration),
+        disabled_at=disabled_at,
+        created_at=created_at,
+        updated_at=updated_at,
+    )
+
+
+def to_row(client: Client) -> dict[str, Any]:
+    """Write what an administrator may change of a client; the times and the state are the verbs' business."""
+    return {
+        "client_id": client.client_id,
+        "profile": client.profile,
+        "metadata": to_text(client.metadata),
+        "secrets": to_text([_stored(secret) for secret in client.secrets]),
+        "origin": client.origin,
+        "demonstration": int(client.demonstration),
+    }
+
+
+def _secret(stored: Mapping[str, Any]) -> ClientSecret:
+    return ClientSecret(
+        digest=_octets(stored.get("digest")),
+        sealed=_octets(stored.get("sealed")),
+        created_at=stored["created_at"],
+        expires_at=stored.get("expires_at"),
+    )
+
+
+def _octets(value: str | None) -> bytes | None:
+    return None if value is None else bytes.fromhex(value)
+
+
+def _stored(secret: ClientSecret) -> dict[str, Any]:
+    return {
+        "digest": None if secret.digest is None else secret.digest.hex(),
+        "sealed": None if secret.sealed is None else secret.sealed.hex(),
+        "created_at": secret.created_at,
+        "expires_at": secret.expires_at,
+    }
+
+
+class Clients:
+    """Verbs on clients."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._get = database.prepare(select(*_COLUMNS).where(clients.c.client_id == text("client_id")), from_row)
+        self._all = database.prepare(select(*_COLUMNS).order_by(clients.c.created_at, clients.c.client_id), from_row)
+        self._insert = database.prepare(clients.insert())
+        self._sub = database.prepare(select(literal_column("1")).where(users.c.sub == text("client_id")))
+        of_client = clients.c.client_id == text("of_client")
+        self._update = database.prepare(
+            update(clients)
+            .where(of_client)
+            .values(
+                profile=text("profile"),
+                metadata=text("metadata"),
+                secrets=text("secrets"),
+                origin=text("origin"),
+                demonstration=number("demonstration"),
+                updated_at=NOW,
+            )
+        )
+        self._disable = database.prepare(
+            update(clients).where(of_client, clients.c.disabled_at.is_(None)).values(disabled_at=NOW, not_before=NOW)
+        )
+        self._enable = database.prepare(
+            update(clients).where(of_client, clients.c.disabled_at.is_not(None)).values(disabled_at=None)
+        )
+        self._revoke = database.prepare(
+            update(grants)
+            .where(grants.c.client_id == text("of_client"), grants.c.revoked_at.is_(None))
+            .values(revoked_at=NOW, revoked_reason=text("reason"))
+        )
+        self._forget_consents = database.prepare(delete(consents).where(consents.c.client_id == text("of_client")))
+        self._delete = database.prepare(delete(clients).where(of_client))
+
+    def get(self, client_id: str) -> Client | None:
+        """Return a client, disabled ones too."""
+        return self._database.one(self._get, client_id=client_id)
+
+    def all(self) -> tuple[Client, ...]:
+        """Return every client, the oldest first."""
+        return tuple(self._database.all(self._all))
+
+    def add(self, client: Client, event: Event) -> None:
+        """Add a client; raises Conflict when its id is taken, by a client or as a user's sub (RFC 9700 4.15)."""
+        row = to_row(client)
+
+        def work(transaction: Transaction) -> None:
+            if transaction.one(self._sub, client_id=client.client_id):
+                raise Conflict("client_id")
+            now = transaction.now
+            times = {"created_at": now, "updated_at": now, "not_before": now, "disabled_at": client.disabled_at}
+            transaction.run(self._insert, **row, **times)
+            transaction.audit(event)
+
+        self._database.transaction(work)
+
+    def update(self, client: Client, event: Event) -> bool:
+        """Replace metadata, profile, secrets and origin of a client; say whether it exists. Withdrawn secrets stay withdrawn."""
+        row = to_row(client)
+        row["of_client"] = row.pop("client_id")
+
+        def work(transaction: Transaction) -> bool:
+            return transaction.noted(transaction.run(self._update, now=transaction.now, **row), event)
+
+        return self._database.transaction(work, lasting=True)
+
+    def set_disabled(self, client_id: str, disabled: bool, event: Event) -> bool:  # noqa: FBT001 - a state, named by the verb
+        """Disable a client, which revokes its grants and its tokens for good, or enable it; say whether that is new."""
+
+        def work(transaction: Transaction) -> bool:
+            now = transaction.now
+            if not disabled:
+                return transaction.noted(transaction.run(self._enable, of_client=client_id), event)
+            changed = transaction.run(self._disable, of_client=client_id, now=now)
+            transaction.run(self._revoke, of_client=client_id, now=now, reason="client.disabled")
+            return transaction.noted(changed, event)
+
+        return self._database.transaction(work, lasting=True)
+
+    def delete(self, client_id: str, event: Event) -> bool:
+        """Delete a client with its consents, and revoke its grants; its tokens are dead without it, the cleaner takes them.
+
+        A later client of the same id does not revive them: no client accepts tokens from before it was added.
+        """
+
+        def work(transaction: Transaction) -> bool:
+            transaction.run(self._revoke, of_client=client_id, now=transaction.now, reason="client.deleted")
+            transaction.run(self._forget_consents, of_client=client_id)
+            return transaction.noted(transaction.run(self._delete, of_client=client_id), event)
+
+        return self._database.transaction(work, lasting=True)

@@ -1,0 +1,48 @@
+"""What keeps a grant and its tokens alive, as one condition that every look-up and every redemption joins.
+
+Nothing of this is stored with a token: a client that is disabled, a session that is ended or a password that is changed
+counts with the next statement, on every node.
+"""
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, FromClause, and_, exists, literal_column, or_, select
+
+from authserver.store.statement import NOW
+from authserver.store.tables import clients, grants, sessions, users
+
+
+def owners(start: FromClause, sub: Any, grant: FromClause) -> FromClause:
+    """Join the client with the user and the session of a grant; the grant's session counts unless it is offline."""
+    return start.outerjoin(users, users.c.sub == sub).outerjoin(
+        sessions, and_(sessions.c.sid == grant.c.sid, grant.c.offline == 0)
+    )
+
+
+def owners_allow(issued_at: Any) -> ColumnElement[bool]:
+    """Say that client, user and session allow what was issued at this time."""
+    return and_(
+        clients.c.disabled_at.is_(None),
+        clients.c.not_before <= issued_at,
+        or_(users.c.sub.is_(None), and_(users.c.disabled_at.is_(None), users.c.not_before <= issued_at)),
+        sessions.c.ended_at.is_(None),
+    )
+
+
+def in_force(client_id: Any, sub: Any, issued_at: Any, grant: FromClause = grants) -> ColumnElement[bool]:
+    """Say that client, user and session allow it, inside a statement that names ``grant``."""
+    owned = select(literal_column("1")).select_from(owners(clients, sub, grant))
+    return exists(
+        owned.where(clients.c.client_id == client_id, owners_allow(issued_at)).correlate_except(
+            clients, users, sessions
+        )
+    )
+
+
+def grant_lives(grant: FromClause = grants) -> ColumnElement[bool]:
+    """Say that a grant is in force: not revoked, not expired, its client, user and session allow it."""
+    return and_(
+        grant.c.revoked_at.is_(None),
+        grant.c.expires_at > NOW,
+        in_force(grant.c.client_id, grant.c.sub, grant.c.created_at, grant),
+    )

@@ -1,0 +1,75 @@
+"""The cleaner: removes what is over, in small pieces, so that nobody waits for it.
+
+A row whose end is now is not over yet: it goes with a later call, when no verb of any node can still be looking at it.
+"""
+
+from typing import Any
+
+from sqlalchemy import BigInteger, ColumnElement, Table, delete, exists, literal, null, or_, select, tuple_, update
+
+from authserver import clock
+from authserver.clock import DAY, SECOND
+from authserver.store.database import Database
+from authserver.store.statement import NOW, number
+from authserver.store.tables import (
+    access_tokens,
+    audit,
+    consents,
+    ephemeral,
+    grants,
+    refresh_tokens,
+    revoked_jtis,
+    sessions,
+)
+
+_AUDIT_KEPT = 400 * DAY
+_LONGEST_WINDOW = 300 * SECOND
+
+
+class Purge:
+    """One statement per table, each a transaction of its own."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        ended_session = ~exists(
+            select(sessions.c.sid)
+            .where(sessions.c.sid == consents.c.sid, sessions.c.ended_at.is_(None), sessions.c.expires_at >= NOW)
+            .correlate(consents)
+        )
+        chained = exists(
+            select(refresh_tokens.c.digest).where(refresh_tokens.c.grant_id == grants.c.grant_id).correlate(grants)
+        )
+        over = {
+            access_tokens: access_tokens.c.expires_at < NOW,
+            refresh_tokens: refresh_tokens.c.expires_at < NOW,
+            revoked_jtis: revoked_jtis.c.expires_at < NOW,
+            ephemeral: ephemeral.c.expires_at < NOW,
+            consents: consents.c.sid.is_not(None) & ended_session,
+            sessions: sessions.c.expires_at < NOW,
+            # As long as a grant is there, its code and its refresh tokens are known when they come back.
+            grants: (grants.c.expires_at < NOW)
+            & or_(grants.c.code_expires_at.is_(None), grants.c.code_expires_at < NOW)
+            & ~chained,
+            audit: audit.c.at < NOW - literal(_AUDIT_KEPT, BigInteger),
+        }
+        self._statements = {
+            table.name: database.prepare(delete(table).where(_first(table, condition)))
+            for table, condition in over.items()
+        }
+        closed = refresh_tokens.c.rotated_at < NOW - literal(_LONGEST_WINDOW, BigInteger)
+        self._statements["salts"] = database.prepare(
+            update(refresh_tokens)
+            .where(_first(refresh_tokens, refresh_tokens.c.successor_salt.is_not(None) & closed))
+            .values(successor_salt=null())
+        )
+
+    def run(self, limit: int) -> dict[str, int]:
+        """Remove up to ``limit`` rows of each table; return how many, by table."""
+        return {name: self._database.write(st, most=limit, now=clock.now()) for name, st in self._statements.items()}
+
+
+def _first(table: Table, condition: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Limit a condition to some of its rows."""
+    key = list(table.primary_key)
+    chosen: Any = select(*key).where(condition).limit(number("most")).correlate(None)
+    return tuple_(*key).in_(chosen) if len(key) > 1 else key[0].in_(chosen)

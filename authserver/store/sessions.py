@@ -1,0 +1,149 @@
+"""Sessions: one per signed-in account, hanging on a browser whose cookie's digest they name."""
+
+from collections.abc import Iterable
+
+from sqlalchemy import ColumnElement, Select, select, update
+
+from authserver.records import Event, Session
+from authserver.store.database import Database, Transaction
+from authserver.store.revoking import end_sessions, revoke_grants
+from authserver.store.statement import NOW, number, octets, text
+from authserver.store.tables import grants, sessions, users
+from authserver import clock
+
+
+def _live(which: ColumnElement[bool]) -> Select[tuple[object, ...]]:
+    """Select the live sessions of a browser or a user, the newest sign-in first."""
+    return (
+        select(*(sessions.c[name] for name in Session._fields[:-1]), users.c.username)
+        .join(users, users.c.sub == sessions.c.sub)
+        .where(
+            which,
+            sessions.c.ended_at.is_(None),
+            sessions.c.expires_at > NOW,
+            sessions.c.seen_at >= number("idle_after"),
+            users.c.disabled_at.is_(None),
+            sessions.c.created_at >= users.c.not_before,
+        )
+        .order_by(sessions.c.auth_time.desc(), sessions.c.sid)
+    )
+
+
+class Sessions:
+    """Verbs on sessions."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        one = sessions.c.sid == text("of_sid")
+        kept = sessions.c.sid != text("keep_sid")
+        unbound = grants.c.offline == 0
+        self._insert = database.prepare(
+            sessions.insert(),
+            keys=[column.key for column in sessions.c if column.key not in {"ended_at", "ended_reason"}],
+        )
+        self._of_browser = database.prepare(_live(sessions.c.browser == octets("browser")), Session._make)
+        self._of_user = database.prepare(_live(sessions.c.sub == text("of_sub")), Session._make)
+        self._touch = database.prepare(
+            update(sessions).where(one, sessions.c.seen_at < number("seen")).values(seen_at=number("seen"))
+        )
+        self._upgrade = database.prepare(
+            update(sessions)
+            .where(one, sessions.c.ended_at.is_(None), sessions.c.expires_at > NOW)
+            .values(auth_time=number("new_auth_time"), acr=text("new_acr"), amr=text("new_amr"))
+        )
+        self._move = database.prepare(
+            update(sessions).where(sessions.c.browser == octets("old_browser")).values(browser=octets("new_browser"))
+        )
+        self._end = end_sessions(database, one)
+        self._end_all = end_sessions(database, sessions.c.sub == text("of_sub"), kept)
+        self._revoke = revoke_grants(database, grants.c.sid == text("of_sid"), unbound)
+        self._revoke_all = revoke_grants(
+            database,
+            grants.c.sub == text("of_sub"),
+            grants.c.sid.is_not(None),
+            grants.c.sid != text("keep_sid"),
+            unbound,
+        )
+
+    def start(  # noqa: PLR0913 - what a session is
+        self,
+        *,
+        sid: str,
+        browser: bytes,
+        sub: str,
+        acr: str,
+        amr: str,
+        user_agent: str,
+        address: str,
+        expires_at: int,
+        event: Event,
+    ) -> None:
+        """Start a session of a user who has just signed in; raises Conflict when there is no such user."""
+
+        def work(transaction: Transaction) -> None:
+            now = transaction.now
+            transaction.run(
+                self._insert,
+                sid=sid,
+                browser=browser,
+                sub=sub,
+                auth_time=now,
+                acr=acr,
+                amr=amr,
+                created_at=now,
+                seen_at=now,
+                expires_at=expires_at,
+                user_agent=user_agent,
+                address=address,
+            )
+            transaction.audit(event)
+
+        self._database.transaction(work)
+
+    def of_browser(self, browser: bytes, idle_after: int) -> tuple[Session, ...]:
+        """Return the live sessions of a browser, seen at ``idle_after`` or later, the newest sign-in first."""
+        return tuple(self._database.all(self._of_browser, browser=browser, idle_after=idle_after, now=clock.now()))
+
+    def of_user(self, sub: str, idle_after: int) -> tuple[Session, ...]:
+        """Return the live sessions of a user, the newest sign-in first."""
+        return tuple(self._database.all(self._of_user, of_sub=sub, idle_after=idle_after, now=clock.now()))
+
+    def touch(self, sid: str, seen_at: int) -> None:
+        """Note that a session was used; an earlier time than the stored one changes nothing."""
+        self._database.write(self._touch, of_sid=sid, seen=seen_at)
+
+    def upgrade(self, sid: str, auth_time: int, acr: str, amr: str) -> bool:
+        """Note a new proof of the same user (step-up, sign-in again); say whether the session is live."""
+        proof = {"new_auth_time": auth_time, "new_acr": acr, "new_amr": amr}
+        return self._database.write(self._upgrade, of_sid=sid, now=clock.now(), **proof) > 0
+
+    def move(self, old_browser: bytes, new_browser: bytes) -> int:
+        """Hang the sessions of a browser on its new cookie; return how many there were."""
+        return self._database.write(self._move, old_browser=old_browser, new_browser=new_browser)
+
+    def end(self, sids: Iterable[str], reason: str, event: Event) -> int:
+        """End sessions and revoke their grants, but for offline ones; return how many were not ended before."""
+        # One order for everybody, so that two who end the same sessions do not wait for each other in a circle.
+        ordered = sorted(set(sids))
+
+        def work(transaction: Transaction) -> int:
+            now = transaction.now
+            ended = sum(transaction.run(self._end, of_sid=sid, now=now, reason=reason) for sid in ordered)
+            for sid in ordered:
+                transaction.run(self._revoke, of_sid=sid, now=now, reason=reason)
+            transaction.noted(ended, event)
+            return ended
+
+        return self._database.transaction(work, lasting=True)
+
+    def end_all(self, sub: str, reason: str, event: Event, keep_sid: str | None = None) -> int:
+        """End every session of a user but ``keep_sid``, and revoke their grants, but for offline ones; return how many."""
+
+        def work(transaction: Transaction) -> int:
+            arguments = {"of_sub": sub, "keep_sid": keep_sid or "", "now": transaction.now, "reason": reason}
+            ended = transaction.run(self._end_all, **arguments)
+            transaction.run(self._revoke_all, **arguments)
+            transaction.noted(ended, event)
+            return ended
+
+        return self._database.transaction(work, lasting=True)

@@ -1,0 +1,1 @@
+"""What the server shows to browsers, and the short way to the protocol: thin views over ``oauth`` and ``oidc``."""

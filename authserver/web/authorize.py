@@ -1,0 +1,154 @@
+"""The authorization endpoint (RFC 6749 3.1) and its way back from login and consent.
+
+A request that needs nothing from the user (session there, consent there) is answered at once, without an interaction and
+without Flask (``quick``); every other one is kept and continues on pages.
+"""
+
+from hashlib import sha256
+from typing import Final
+
+from flask import Blueprint, Response, render_template, request, url_for
+
+from authserver.clock import MINUTE, now
+from authserver.crypto import new_id
+from authserver.identity.sessions import cookie_name, live_sessions, new_browser, read_browser
+from authserver.oauth import errors
+from authserver.oauth.parameters import decode_form, read_query
+from authserver.oauth.request import Answer, AuthorizationRequest, FormPost, Request
+from authserver.oauth.server import Server
+from authserver.oidc import interaction
+from authserver.web import security
+from authserver.web.context import server
+from authserver.web.errors import error_page
+from authserver.web.protocol import MAX_BODY, Environ, TooLarge, read_body
+
+blueprint = Blueprint("authorize", __name__)
+
+PATH: Final = "/authorize"
+_PAGES: Final = {"login": "login.show", "select_account": "login.show", "consent": "consent.show"}
+_ADDRESSES: Final = frozenset({"client_id", "redirect_uri"})
+_ASKED: Final = "authserver.asked"  # where the gateway leaves the request that it has validated
+_POSTED: Final = "posted-request"
+
+
+@blueprint.get(PATH)
+def start() -> Response:
+    """Take an authorization request by GET."""
+    at = server()
+    asked = request.environ.get(_ASKED) or _validate(at, request.query_string.decode("latin-1"))
+    return _begin(at, asked) if isinstance(asked, AuthorizationRequest) else _write(asked)
+
+
+@blueprint.post(PATH)
+def start_by_post() -> Response:
+    """Take an authorization request by POST: kept, and answered 303 to a GET of ours.
+
+    A browser does not send SameSite=Lax cookies with a form that another site posts, but it does with the GET after it.
+    """
+    try:
+        if request.query_string:
+            raise errors.InvalidRequest(errors.IN_QUERY)
+        text = decode_form(request.content_type or "", read_body(request.environ, MAX_BODY))
+        read_query(text, frozenset())
+    except TooLarge:
+        return error_page("invalid_request", errors.TOO_LARGE, errors.ASK_DEVELOPER, 413)
+    except errors.OAuth2Error as error:
+        return error_page("invalid_request", error.get_error_description(), errors.ASK_DEVELOPER)
+    key = new_id(32)
+    server().store.ephemeral.put(_POSTED, sha256(key.encode()).hexdigest(), text, now() + MINUTE)
+    return security.see_other(url_for("authorize.start", posted=key))
+
+
+@blueprint.get(PATH + "/resume")
+def resume() -> Response:
+    """Continue after a page."""
+    at = server()
+    browser = read_browser(request.cookies.get(cookie_name(at.settings)))
+    found = interaction.load(at, request.args.get("interaction", ""), browser.id) if browser else None
+    if found is None or browser is None:
+        return security.lost_interaction()
+    sessions = live_sessions(at, browser)
+    step = interaction.step(at, found, sessions)
+    if step in _PAGES:
+        return security.see_other(url_for(_PAGES[step], interaction=found.interaction_id))
+    return _write(interaction.finish(at, found, sessions))
+
+
+@blueprint.app_errorhandler(errors.NotRedirectable)
+def not_redirectable(error: errors.NotRedirectable) -> Response:
+    """Show the page for a request that may not be answered by a redirect (RFC 6749 4.1.2.1)."""
+    return error_page(error.code, error.sentence, error.hint)
+
+
+def quick(at: Server, environ: Environ) -> Answer | None:
+    """Answer a GET of a browser that is signed in when nothing needs a page; None when Flask has to take it."""
+    browser = read_browser(_cookie(environ, cookie_name(at.settings)))
+    if browser is None or environ["REQUEST_METHOD"] != "GET":
+        return None
+    try:
+        asked = _validate(at, environ.get("QUERY_STRING", ""))
+        if isinstance(asked, AuthorizationRequest):
+            environ[_ASKED] = asked
+            sessions = live_sessions(at, browser)
+            passing = interaction.transient(at, asked)
+            if asked.prompt or interaction.step(at, passing, sessions) != "done":
+                return None
+            asked = interaction.finish(at, passing, sessions)
+    except Exception:  # noqa: BLE001 - Flask takes the request again and turns every failure into its page
+        return None
+    return asked if isinstance(asked, Answer) else None
+
+
+def _begin(at: Server, asked: AuthorizationRequest) -> Response:
+    browser = read_browser(request.cookies.get(cookie_name(at.settings)))
+    sessions = live_sessions(at, browser) if browser else ()
+    passing = interaction.transient(at, asked)
+    step = interaction.step(at, passing, sessions)
+    if "none" in asked.prompt and step != "done":
+        return _write(at.refuse_authorization(asked, interaction.refusal(step)))
+    if step == "done":
+        return _write(interaction.finish(at, passing, sessions))
+    known = browser or new_browser()
+    response = security.see_other(url_for(_PAGES[step], interaction=interaction.begin(at, asked, known.id)))
+    if browser is None:
+        security.set_browser_cookie(response, at.settings, known)
+    return response
+
+
+def _validate(at: Server, query: str) -> AuthorizationRequest | Answer | FormPost:
+    """Return the validated request, or the error response to its proven redirect URI; raises NotRedirectable."""
+    try:
+        parameters = read_query(_posted(at, query), at.parameters)
+    except errors.OAuth2Error:
+        raise errors.NotRedirectable("invalid_request", errors.MALFORMED, errors.ASK_DEVELOPER) from None
+    if not _ADDRESSES.isdisjoint(parameters.repeated):
+        raise errors.NotRedirectable("invalid_request", errors.REPEATED_ADDRESS, errors.ASK_DEVELOPER)
+    asked = Request(parameters, {}, endpoint=at.settings.issuer + PATH)
+    try:
+        return at.begin_authorization(asked)
+    except errors.OAuth2Error as error:
+        return at.refuse_authorization(AuthorizationRequest.so_far(asked), error)
+
+
+def _posted(at: Server, query: str) -> str:
+    """Return the query, or the posted body that it stands for."""
+    key = query.removeprefix("posted=")
+    if key == query or "&" in key:
+        return query
+    item = at.store.ephemeral.get(_POSTED, sha256(key.encode()).hexdigest())
+    return item.value if item is not None else ""
+
+
+def _write(answer: Answer | FormPost) -> Response:
+    if isinstance(answer, Answer):
+        return Response(answer.body, answer.status, answer.headers)
+    nonce = security.allow_script(form_action=answer.action)
+    return Response(render_template("form_post.html", action=answer.action, fields=answer.fields, nonce=nonce))
+
+
+def _cookie(environ: Environ, name: str) -> str | None:
+    for part in environ.get("HTTP_COOKIE", "").split(";"):
+        key, _, value = part.strip().partition("=")
+        if key == name:
+            return str(value)
+    return None

@@ -1,0 +1,127 @@
+"""From HTTP to the protocol and back: limits, parameters, errors; the Flask side of each endpoint.
+
+The gateway and Flask call the same ``respond``, so a request looks the same whichever way it went.
+"""
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final, NamedTuple
+
+from flask import Flask, Response
+from flask import request as flask_request
+
+from authserver.oauth import errors
+from authserver.oauth.parameters import read_form
+from authserver.oauth.request import Answer, Parameters, Request, json_answer
+from authserver.oauth.server import Server, error_answer
+from authserver.oidc import userinfo
+from authserver.store.errors import StoreError
+from authserver.web.proxy import client_address
+
+logger = logging.getLogger(__name__)
+
+Environ = dict[str, Any]
+
+MAX_BODY: Final = 64 * 1024
+RETRY_AFTER: Final = ("Retry-After", "1")
+_NOTHING: Final = Parameters({})
+_AWAY: Final = {"error": "temporarily_unavailable", "error_description": "The server cannot answer now; try again soon."}
+_FAILED: Final = {"error": "server_error", "error_description": "The server failed to answer; the failure was recorded."}
+_TOO_LARGE: Final = {"error": "invalid_request", "error_description": errors.TOO_LARGE}
+
+
+class Route(NamedTuple):
+    """An endpoint as HTTP knows it."""
+
+    name: str
+    url: str
+    methods: tuple[str, ...]
+    respond: Callable[[Server, Request], Answer]
+
+
+class TooLarge(Exception):  # noqa: N818 - an outcome that becomes 413, not an error to report
+    """The body is over the limit."""
+
+
+class Headers(Mapping[str, str]):
+    """The few request headers that the protocol asks for, read from the environ when asked."""
+
+    def __init__(self, environ: Environ) -> None:
+        self._environ = environ
+
+    def __getitem__(self, name: str) -> str:
+        value: str = self._environ["HTTP_" + name.upper().replace("-", "_")]
+        return value
+
+    def __iter__(self) -> Iterator[str]:
+        return (name[5:].replace("_", "-").title() for name in self._environ if name.startswith("HTTP_"))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def routes(server: Server) -> dict[str, Route]:
+    """Return path → route, below the issuer's path; well-known documents also at the root (RFC 8414 3.1)."""
+    table, base = {}, server.base_path
+    for name, path, methods, answer in server.registry.ENDPOINTS:
+        route = Route(name, server.settings.issuer + path, methods, answer)
+        table[base + path] = route
+        if base and path in server.registry.WELL_KNOWN:
+            table[path + base] = route
+    return table
+
+
+def respond(server: Server, route: Route, environ: Environ) -> Answer:
+    """Answer a protocol request; every exception becomes an answer."""
+    try:
+        return route.respond(server, _read(server, route, environ))
+    except errors.OAuth2Error as error:
+        return userinfo.challenge(error) if route.name == "userinfo" else error_answer(error)
+    except TooLarge:
+        return json_answer(413, _TOO_LARGE)
+    except StoreError as error:
+        logger.warning("store away at %s: %s", route.name, type(error).__name__)
+        return json_answer(503, _AWAY, RETRY_AFTER)
+    except Exception:
+        logger.exception("unexpected failure at %s", route.name)
+        return json_answer(500, _FAILED)
+
+
+def read_body(environ: Environ, limit: int) -> bytes:
+    """Read a body of at most ``limit`` bytes, with or without Content-Length; raises TooLarge."""
+    length: str = environ.get("CONTENT_LENGTH") or ""
+    if length and not (length.isascii() and length.isdigit() and int(length[:12]) <= limit):
+        raise TooLarge
+    body: bytes = environ["wsgi.input"].read(int(length) if length else limit + 1)
+    if len(body) > limit:
+        raise TooLarge
+    return body
+
+
+def mount(app: Flask, server: Server) -> None:
+    """Mount every endpoint as a Flask view over the same function."""
+
+    def view(route: Route) -> Callable[[], Response]:
+        def answer() -> Response:
+            made = respond(server, route, flask_request.environ)
+            return Response(made.body, made.status, made.headers)
+
+        return answer
+
+    for path, route in routes(server).items():
+        rule = path.removeprefix(server.base_path)
+        app.add_url_rule(rule, f"protocol.{route.name}.{rule}".replace(".", "_"), view(route), methods=list(route.methods))
+
+
+def _read(server: Server, route: Route, environ: Environ) -> Request:
+    parameters = _NOTHING
+    if environ["REQUEST_METHOD"] == "POST":
+        if environ.get("QUERY_STRING"):
+            # RFC 6749 2.3.1 and 3.2: never in the URL, where logs and referrers keep it.
+            raise errors.InvalidRequest(errors.IN_QUERY)
+        body = read_body(environ, MAX_BODY)
+        # OpenID Connect Core 5.3.1: a POST to userinfo may carry its token in the header and no body at all.
+        if body or route.name != "userinfo":
+            parameters = read_form(environ.get("CONTENT_TYPE", ""), body, server.parameters)
+    address = client_address(environ, server.settings)
+    return Request(parameters, Headers(environ), endpoint=route.url, address=address)

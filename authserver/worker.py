@@ -1,0 +1,83 @@
+"""What is done beside the requests: cleaning, and making the next signing keys in time.
+
+Any number of processes on any number of machines may run this; a lease in the store lets one of them work at a time.
+"""
+
+import logging
+import secrets
+import threading
+from typing import Final
+
+from authserver import keys
+from authserver.clock import MINUTE, now
+from authserver.crypto import Sealer
+from authserver.settings import Settings
+from authserver.store import Conflict, Store, StoreError
+
+log = logging.getLogger("authserver.worker")
+
+PAUSE: Final = 60.0  # seconds between two rounds
+BATCH: Final = 1000  # rows of a table that one transaction deletes
+_REST: Final = 0.2  # seconds between two batches, so that requests are not held up
+_LEASE: Final = 5 * MINUTE
+
+
+class Worker:
+    """Rounds of work under the lease, until told to stop."""
+
+    def __init__(self, store: Store, sealer: Sealer, settings: Settings) -> None:
+        self._store = store
+        self._sealer = sealer
+        self._settings = settings
+        self._name = secrets.token_hex(8)
+        self._stop = threading.Event()
+
+    def run(self) -> None:
+        """Work a round a minute; an unreachable store is tried again in the next."""
+        while not self._stop.is_set():
+            try:
+                if self.lease():
+                    self.round()
+            except StoreError as error:
+                log.warning("work was put off: %s", error)
+            except Exception:
+                log.exception("work failed and will be tried again")
+            self._stop.wait(PAUSE)
+        self._release()
+
+    def stop(self) -> None:
+        """Stop after the step that is under way."""
+        self._stop.set()
+
+    def lease(self) -> bool:
+        """Take or keep the lease; return whether it is ours."""
+        ends = now() + _LEASE
+        held = self._store.ephemeral.get("lease", "worker")
+        if held is not None:
+            return held.value == self._name and self._store.ephemeral.swap("lease", "worker", self._name, held.version, ends)
+        try:
+            self._store.ephemeral.put("lease", "worker", self._name, ends)
+        except Conflict:
+            return False
+        return True
+
+    def round(self) -> None:
+        """Delete what has expired, and publish the next signing keys when they are due."""
+        if keys.rotation_is_due(self._store, self._settings):
+            made = keys.rotate(self._store, self._sealer, self._settings, actor="worker")
+            log.info("the next signing keys are published", extra={"kids": [key.kid for key in made]})
+        while not self._stop.is_set():
+            gone = {table: count for table, count in self._store.purge(BATCH).items() if count}
+            if gone:
+                log.debug("expired rows are deleted", extra=gone)
+            if max(gone.values(), default=0) < BATCH or not self.lease():
+                return
+            self._stop.wait(_REST)
+
+    def _release(self) -> None:
+        try:
+            held = self._store.ephemeral.get("lease", "worker")
+            if held is not None and held.value == self._name:
+                self._store.ephemeral.forget("lease", "worker")
+        except StoreError:
+            return

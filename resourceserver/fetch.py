@@ -1,0 +1,210 @@
+"""The only way out: one HTTP request with a total deadline, a size limit, no redirects and no proxies.
+
+Built on the connection pool under httpx2, because a limit of seconds per read lets a server that sends one byte at a
+time hold a thread for hours: here every single read, write and connect is cut to what is left of the deadline.
+"""
+
+import re
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpcore2
+
+_FAILURES = (
+    httpcore2.NetworkError,
+    httpcore2.ProtocolError,
+    httpcore2.ConnectionNotAvailable,
+    httpcore2.UnsupportedProtocol,
+    OSError,
+    ValueError,
+)
+_LOST = (httpcore2.RemoteProtocolError, httpcore2.ReadError, httpcore2.WriteError)
+_MAX_AGE = re.compile(r"(?:^|[,\s])max-age=(\d{1,9})(?:$|[,\s])", re.IGNORECASE)
+
+
+class FetchError(Exception):
+    """No usable answer came in time. The text is a fixed phrase for the log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came back: status, media type in lower case without parameters, body, max-age in seconds if stated."""
+
+    status: int
+    media_type: str
+    body: bytes
+    max_age: int | None
+
+
+def check_url(url: str, *, loopback_http: bool = True) -> str:
+    """Return `url` when it may be fetched: https, or http on this machine only.
+
+    `loopback_http` says whether http is tolerated on loopback. Raises ValueError otherwise.
+    """
+    parts = urlsplit(url)
+    if not url.isascii() or not url.isprintable() or " " in url:
+        raise ValueError("a URL is printable ASCII without spaces")
+    if parts.username is not None or parts.password is not None or parts.fragment or not parts.hostname:
+        raise ValueError("a URL to fetch has a host, no user information and no fragment")
+    if parts.port == 0:
+        raise ValueError("a URL to fetch has no port 0")
+    if parts.scheme == "https" or (loopback_http and parts.scheme == "http" and is_loopback(parts.hostname)):
+        return url
+    raise ValueError("a URL to fetch is https, or http on loopback")
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether `host` (a name or an address without brackets) is this machine, without resolving it."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class Fetcher:
+    """Sends requests within `seconds` in total and takes answers of at most `max_bytes`. Safe for many threads."""
+
+    def __init__(self, *, seconds: float = 5.0, max_bytes: int = 65_536, ca_file: Path | None = None) -> None:
+        self._seconds = seconds
+        self._max_bytes = max_bytes
+        self._ca_file = ca_file
+        self._deadline = _Deadline()
+        self._lock = threading.Lock()
+        self._pool: httpcore2.ConnectionPool | None = None
+
+    def get(self, url: str) -> Reply:
+        """Send GET. Raises FetchError."""
+        return self._send("GET", url, [], None)
+
+    def post(self, url: str, headers: Iterable[tuple[str, str]], form: bytes) -> Reply:
+        """Send POST with an encoded form. Raises FetchError."""
+        return self._send("POST", url, [("Content-Type", "application/x-www-form-urlencoded"), *headers], form)
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        with self._lock:
+            if self._pool is not None:
+                self._pool.close()
+                self._pool = None
+
+    def _send(self, method: str, url: str, headers: list[tuple[str, str]], body: bytes | None) -> Reply:
+        self._deadline.start(self._seconds)
+        sent = [("Accept", "application/json"), ("Accept-Encoding", "identity"), *headers]
+        try:
+            try:
+                return self._exchange(method, url, sent, body)
+            except _LOST:
+                # A kept connection may die in the moment of its reuse. All that is sent from here is safe to repeat.
+                return self._exchange(method, url, sent, body)
+        except httpcore2.TimeoutException as failure:
+            raise FetchError("no answer in time") from failure
+        except _FAILURES as failure:
+            raise FetchError("no answer") from failure
+
+    def _exchange(self, method: str, url: str, headers: list[tuple[str, str]], body: bytes | None) -> Reply:
+        extensions = {"timeout": {"pool": self._deadline.left()}}
+        with self._opened_pool().stream(method, url, headers=headers, content=body, extensions=extensions) as response:
+            return self._read(response)
+
+    def _read(self, response: httpcore2.Response) -> Reply:
+        fields = {name.lower(): value for name, value in response.headers}
+        if fields.get(b"content-encoding", b"identity").lower() != b"identity":
+            raise FetchError("compressed answer")
+        body = bytearray()
+        for chunk in response.iter_stream():
+            body += chunk
+            if len(body) > self._max_bytes:
+                raise FetchError("answer too large")
+        found = _MAX_AGE.search(fields.get(b"cache-control", b"").decode("latin-1"))
+        media_type = fields.get(b"content-type", b"").decode("latin-1").partition(";")[0].strip().lower()
+        return Reply(response.status, media_type, bytes(body), int(found.group(1)) if found else None)
+
+    def _opened_pool(self) -> httpcore2.ConnectionPool:
+        # Opened at the first use: a certificate store is slow to read, and a forked worker must not share connections.
+        with self._lock:
+            if self._pool is None:
+                self._pool = httpcore2.ConnectionPool(
+                    ssl_context=ssl.create_default_context(cafile=self._ca_file) if self._ca_file else None,
+                    max_connections=20,
+                    keepalive_expiry=5.0,
+                    network_backend=_BoundedBackend(self._deadline),
+                )
+            return self._pool
+
+
+class _Deadline(threading.local):
+    """When the request of the current thread must be over."""
+
+    at = 0.0
+
+    def start(self, seconds: float) -> None:
+        self.at = time.monotonic() + seconds
+
+    def left(self) -> float:
+        left = self.at - time.monotonic()
+        if left <= 0:
+            raise httpcore2.ReadTimeout("deadline passed")
+        return left
+
+
+class _BoundedStream(httpcore2.NetworkStream):
+    def __init__(self, inner: httpcore2.NetworkStream, deadline: _Deadline) -> None:
+        self._inner = inner
+        self._deadline = deadline
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        del timeout
+        return self._inner.read(max_bytes, self._deadline.left())
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        del timeout
+        self._inner.write(buffer, self._deadline.left())
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore2.NetworkStream:
+        del timeout
+        return _BoundedStream(
+            self._inner.start_tls(ssl_context, server_hostname, self._deadline.left()), self._deadline
+        )
+
+    def get_extra_info(self, info: str) -> object:
+        return self._inner.get_extra_info(info)
+
+
+class _BoundedBackend(httpcore2.SyncBackend):
+    def __init__(self, deadline: _Deadline) -> None:
+        self._deadline = deadline
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
+    ) -> httpcore2.NetworkStream:
+        del timeout
+        # A name with several addresses gets the time left for each of them, so the budget is shared out beforehand.
+        share = self._deadline.left() / max(1, len(_addresses(host, port)))
+        stream = super().connect_tcp(host, port, share, local_address, socket_options)
+        return _BoundedStream(stream, self._deadline)
+
+
+def _addresses(host: str, port: int) -> list[object]:
+    try:
+        return list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+    except OSError as failure:
+        raise httpcore2.ConnectError("name not found") from failure

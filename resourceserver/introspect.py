@@ -1,0 +1,163 @@
+"""Asking the issuer about a token.
+
+RFC 7662 (OAuth 2.0 Token Introspection), https://www.rfc-editor.org/rfc/rfc7662
+
+Fails closed and says so: an answer that is not exactly an introspection answer means "cannot be checked" (503), and
+never "token is bad" (401), because a client that hears 401 logs its user out.
+"""
+
+import base64
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from hashlib import sha256
+from urllib.parse import quote, urlencode
+
+from resourceserver.access_token import AccessToken, Format, read_access_token
+from resourceserver.discovery import IssuerMetadata
+from resourceserver.errors import InvalidTokenError, UnavailableError
+from resourceserver.fetch import Fetcher, FetchError, Reply, check_url
+from resourceserver.jwt import check_audience, check_times, numeric_date
+from resourceserver.strict_json import parse_object
+
+log = logging.getLogger("resourceserver")
+
+FAILURES_BEFORE_PAUSE = 3
+PAUSE = 1.0
+
+
+class IntrospectionClient:
+    """Asks one issuer's introspection endpoint, authenticated with client_secret_basic. Safe for many threads.
+
+    Callers that ask about the same token at the same time share one request. After three failures in a row further
+    questions are refused for a second, so that a dead issuer does not hold every thread for the length of a timeout.
+    `endpoint` spares the discovery.
+    """
+
+    def __init__(
+        self,
+        metadata: IssuerMetadata,
+        fetcher: Fetcher,
+        *,
+        client_id: str,
+        client_secret: str,
+        endpoint: str = "",
+        wait_seconds: float = 6.0,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._metadata = metadata
+        self._fetcher = fetcher
+        self._endpoint = check_url(endpoint) if endpoint else ""
+        self._authorization = _basic(client_id, client_secret)
+        self._wait_seconds = wait_seconds
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._asking: dict[bytes, Future[dict[str, object]]] = {}
+        self._failures = 0
+        self._paused_until = float("-inf")
+
+    def ask(self, token: str, *, fresh: bool = False) -> dict[str, object]:
+        """Return the introspection answer about `token`, with `active` as a true boolean.
+
+        `fresh` demands a question that was asked after this call began, so it shares no other caller's request.
+        Raises UnavailableError.
+        """
+        if fresh:
+            return self._ask_now(token)
+        digest = sha256(token.encode()).digest()
+        with self._lock:
+            answer = self._asking.get(digest)
+            mine = answer is None
+            if answer is None:
+                answer = self._asking[digest] = Future()
+        if not mine:
+            try:
+                return answer.result(self._wait_seconds)
+            except FutureTimeoutError:
+                raise UnavailableError("introspection takes too long") from None
+        try:
+            found = self._ask_now(token)
+        except BaseException as failure:
+            answer.set_exception(
+                UnavailableError("introspection failed") if not isinstance(failure, UnavailableError) else failure
+            )
+            raise
+        else:
+            answer.set_result(found)
+            return found
+        finally:
+            with self._lock:
+                del self._asking[digest]
+
+    def _ask_now(self, token: str) -> dict[str, object]:
+        if self._clock() < self._paused_until <= self._clock() + PAUSE:
+            raise UnavailableError("introspection endpoint is being left alone for a moment", retry_after=1)
+        try:
+            endpoint = self._endpoint or self._metadata.url("introspection_endpoint")
+            form = urlencode({"token": token, "token_type_hint": "access_token"}).encode("ascii")
+            reply = self._fetcher.post(endpoint, [("Authorization", self._authorization)], form)
+            answer = _read(reply)
+        except (FetchError, UnavailableError) as failure:
+            self._failed()
+            reason = failure.reason if isinstance(failure, UnavailableError) else f"introspection: {failure}"
+            raise UnavailableError(reason) from None
+        self._failures = 0
+        return answer
+
+    def _failed(self) -> None:
+        with self._lock:
+            self._failures += 1
+            if self._failures >= FAILURES_BEFORE_PAUSE:
+                self._paused_until = self._clock() + PAUSE
+
+
+def _basic(client_id: str, client_secret: str) -> str:
+    # RFC 6749 2.3.1: both halves are form-encoded before they are joined.
+    pair = f"{quote(client_id, safe='')}:{quote(client_secret, safe='')}"
+    return "Basic " + base64.b64encode(pair.encode("ascii")).decode("ascii")
+
+
+def _read(reply: Reply) -> dict[str, object]:
+    if reply.status == 401:
+        log.error("the issuer refuses this resource server's own credentials")
+        raise UnavailableError("introspection: own credentials refused")
+    if reply.status != 200 or reply.media_type != "application/json":
+        raise UnavailableError("introspection: unexpected status or media type")
+    try:
+        answer = parse_object(reply.body)
+    except ValueError:
+        raise UnavailableError("introspection: not a JSON object") from None
+    if not isinstance(answer.get("active"), bool):
+        raise UnavailableError("introspection: active is not a boolean")
+    return answer
+
+
+def read_answer(
+    answer: Mapping[str, object], issuer: str, audience: str, now: float, tolerance: int, token_format: Format
+) -> AccessToken:
+    """Return the live access token of `issuer` for `audience` that an introspection answer speaks of.
+
+    Raises InvalidTokenError when the token is dead or for another purpose, UnavailableError when the answer is
+    nonsense.
+    """
+    if answer.get("active") is not True:
+        raise InvalidTokenError("not active")
+    try:
+        token = read_access_token(answer, issuer, checked_by="introspection", token_format=token_format)
+        numeric_date(answer.get("nbf", 0))
+    except InvalidTokenError as malformed:
+        log.warning("malformed introspection answer: %s", malformed.reason)
+        raise UnavailableError("introspection: malformed member") from None
+    if answer.get("iss", issuer) != issuer:
+        raise InvalidTokenError("other issuer")
+    check_audience(answer.get("aud"), audience)
+    # An active refresh token is no access token; some issuers say so in one of these two members.
+    if str(answer.get("token_type", "Bearer")).lower() != "bearer":
+        raise InvalidTokenError("other token type")
+    if answer.get("token_use", "access_token") != "access_token":
+        raise InvalidTokenError("not an access token")
+    check_times(answer, now, tolerance)
+    return token

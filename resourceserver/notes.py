@@ -1,0 +1,149 @@
+"""The notes that people keep at the separate resource server: one SQLite table, seen by their owner only."""
+
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from sqlite3 import Connection as Driver
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Index,
+    MetaData,
+    Table,
+    Text,
+    create_engine,
+    delete,
+    event,
+    func,
+    insert,
+    select,
+)
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import SQLAlchemyError
+
+_metadata = MetaData()
+_notes = Table(
+    "notes",
+    _metadata,
+    Column("id", Text, primary_key=True),
+    Column("issuer", Text, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Index("notes_by_owner", "issuer", "owner", "created_at"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """One note. `created_at` is in microseconds, UTC."""
+
+    id: str
+    text: str
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whom notes belong to: a subject, which means something only together with its issuer (OpenID Connect Core 2)."""
+
+    issuer: str
+    subject: str
+
+
+class NotesUnavailableError(Exception):
+    """The store cannot be reached or does not answer in time."""
+
+
+class TooManyNotesError(Exception):
+    """The owner keeps as many notes as one may."""
+
+
+class NoteStore:
+    """Opens the database at `url` (SQLite) and makes the table where it is missing. Safe for many threads."""
+
+    def __init__(self, url: str, *, most_per_owner: int) -> None:
+        self._most_per_owner = most_per_owner
+        parsed = make_url(url)
+        _make_folder(parsed)
+        self._engine = create_engine(parsed, connect_args={"timeout": 2.0})
+        event.listen(self._engine, "connect", _configure)
+        event.listen(self._engine, "begin", _begin)
+        with self._transaction() as connection:
+            _metadata.create_all(connection)
+
+    def of_owner(self, owner: Owner) -> list[Note]:
+        """Return the owner's notes, oldest first."""
+        statement = (
+            select(_notes.c.id, _notes.c.text, _notes.c.created_at)
+            .where(_notes.c.issuer == owner.issuer, _notes.c.owner == owner.subject)
+            .order_by(_notes.c.created_at, _notes.c.id)
+        )
+        with self._transaction() as connection:
+            return [Note(*row) for row in connection.execute(statement)]
+
+    def add(self, owner: Owner, text: str) -> Note:
+        """Keep a note. Raises TooManyNotesError."""
+        note = Note(secrets.token_urlsafe(16), text, time.time_ns() // 1000)
+        mine = select(func.count()).where(_notes.c.issuer == owner.issuer, _notes.c.owner == owner.subject)
+        with self._transaction() as connection:
+            if connection.execute(mine).scalar_one() >= self._most_per_owner:
+                raise TooManyNotesError
+            connection.execute(
+                insert(_notes).values(
+                    id=note.id, issuer=owner.issuer, owner=owner.subject, text=text, created_at=note.created_at
+                )
+            )
+        return note
+
+    def remove(self, owner: Owner, note_id: str) -> bool:
+        """Remove the owner's note; say whether there was one."""
+        statement = delete(_notes).where(
+            _notes.c.id == note_id, _notes.c.issuer == owner.issuer, _notes.c.owner == owner.subject
+        )
+        with self._transaction() as connection:
+            return connection.execute(statement).rowcount > 0
+
+    def ready(self) -> bool:
+        """Say whether the store answers."""
+        try:
+            with self._transaction() as connection:
+                connection.execute(select(1))
+        except NotesUnavailableError:
+            return False
+        return True
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._engine.dispose()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        try:
+            with self._engine.begin() as connection:
+                yield connection
+        except SQLAlchemyError as failure:
+            raise NotesUnavailableError from failure
+
+
+def _make_folder(url: URL) -> None:
+    if url.database and url.database != ":memory:":
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+
+
+def _configure(connection: Driver, _record: object) -> None:
+    # The driver would open its transaction only before the first write, and counting and adding would not be one step.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "trusted_schema=OFF"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -1,0 +1,203 @@
+"""One call: the request's credentials in, a checked AccessToken out.
+
+RFC 6750 section 2.1 (Bearer tokens in the Authorization header), https://www.rfc-editor.org/rfc/rfc6750#section-2.1,
+RFC 9068 section 4 (JWT access tokens), RFC 7662 (introspection), RFC 9470 (step-up).
+
+Knows no web framework: Flask has `resourceserver.protect`, everything else calls `Verifier.verify`.
+"""
+
+import re
+import time
+from collections.abc import Callable, Collection, Sequence
+from hashlib import sha256
+
+from resourceserver.access_token import AccessToken, read_access_token
+from resourceserver.cache import RecentCache
+from resourceserver.discovery import IssuerMetadata
+from resourceserver.errors import (
+    Answer,
+    InsufficientScopeError,
+    InsufficientUserAuthenticationError,
+    InvalidRequestError,
+    InvalidTokenError,
+    MissingTokenError,
+    ResourceError,
+)
+from resourceserver.fetch import Fetcher
+from resourceserver.introspect import IntrospectionClient, read_answer
+from resourceserver.jwks import ALGORITHMS, KeySource
+from resourceserver.jwt import (
+    ACCESS_TOKEN_TYPES,
+    MAX_TOKEN,
+    TOLERANCE,
+    check_access_token,
+    looks_like_jwt,
+    verified_claims,
+)
+
+NEGATIVE_SECONDS = 5
+
+# RFC 6750 2.1: credentials = "Bearer" 1*SP b64token
+_BEARER = re.compile(r"bearer +([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE | re.ASCII)
+_QUOTABLE = re.compile(r"[\x20\x21\x23-\x5b\x5d-\x7e]*")
+
+
+class Verifier:
+    """Checks the access tokens that `issuer` gives out for `audience`. Make one per protected resource, at start.
+
+    - `issuer`, `audience`: the issuer's identifier and this resource's; both are compared as strings.
+    - `introspection`: a client for the issuer's introspection endpoint; None when only JWTs are taken.
+    - `jwt`: whether a JWT may be checked with the issuer's published keys; otherwise every token is introspected.
+    - `keys`: the issuer's keys; made from `issuer` when left out.
+    - `cache_seconds`: for how long an answer about a token may be used again (0: never). It is the bound between a
+      revocation and its effect here. No answer outlives the token.
+    - `cache_size`: how many tokens are remembered; as many refused ones are remembered for up to 5 s.
+    - `algorithms`: accepted JWS algorithms. `tolerance`: seconds granted to the issuer's clock.
+    - `realm`, `resource_metadata`: what challenges name; the latter is the URL of the RFC 9728 document.
+
+    Nothing is fetched before the first token arrives. Safe for many threads. Raises ValueError for unusable arguments.
+    """
+
+    def __init__(  # noqa: PLR0913 two facts, and the rest has defaults
+        self,
+        issuer: str,
+        audience: str,
+        *,
+        introspection: IntrospectionClient | None = None,
+        jwt: bool = True,
+        keys: KeySource | None = None,
+        cache_seconds: int = 30,
+        cache_size: int = 10_000,
+        algorithms: Collection[str] = ALGORITHMS,
+        tolerance: int = TOLERANCE,
+        realm: str = "",
+        resource_metadata: str = "",
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        if not jwt and introspection is None:
+            raise ValueError("without JWTs and without introspection no token can be checked")
+        if not set(algorithms) <= set(ALGORITHMS):
+            raise ValueError("unknown algorithm")
+        if not audience or cache_seconds < 0 or not 0 <= tolerance <= 300:
+            raise ValueError("audience is empty, or cache_seconds or tolerance out of range")
+        if not _QUOTABLE.fullmatch(realm) or not _QUOTABLE.fullmatch(resource_metadata):
+            raise ValueError("realm and resource_metadata are printable ASCII without quotes")
+        if jwt and keys is None:
+            fetcher = Fetcher()
+            keys = KeySource(IssuerMetadata(issuer, fetcher, clock=clock), fetcher, clock=clock)
+        self.issuer = issuer
+        self.audience = audience
+        self.realm = realm
+        self.resource_metadata = resource_metadata
+        self.can_introspect = introspection is not None
+        self._introspection = introspection
+        self._keys = keys if jwt else None
+        self._cache_seconds = cache_seconds
+        self._algorithms = frozenset(algorithms)
+        self._tolerance = tolerance
+        self._clock = clock
+        self._good: RecentCache[AccessToken] = RecentCache(cache_size)
+        self._bad: RecentCache[str] = RecentCache(cache_size)
+
+    def verify(
+        self,
+        authorization: str | Sequence[str] | None,
+        *,
+        scopes: Collection[str] = (),
+        acr: Sequence[str] = (),
+        max_age: int | None = None,
+        fresh: bool = False,
+        other_methods: bool = False,
+    ) -> AccessToken:
+        """Check the credentials of one request.
+
+        `authorization` is the value of the Authorization header, a list with the value of each such header, or None.
+        The token must carry all of `scopes`; the user's authentication must be one of `acr` and at most `max_age`
+        seconds old, where given (RFC 9470). `fresh` asks the issuer now and uses no earlier answer (ValueError where
+        this verifier has no introspection). `other_methods` says that the request brings a token in its query or body
+        as well.
+
+        Raises a ResourceError: InvalidRequestError, MissingTokenError, InvalidTokenError, InsufficientScopeError,
+        InsufficientUserAuthenticationError or UnavailableError.
+        """
+        token = self.check(self._bearer(authorization, scopes, other_methods=other_methods), fresh=fresh)
+        if scopes and not token.scope.issuperset(scopes):
+            raise InsufficientScopeError(tuple(scopes))
+        if acr and token.acr not in acr:
+            raise InsufficientUserAuthenticationError("acr too weak", acr, max_age)
+        if max_age is not None and not self._recent(token, max_age):
+            raise InsufficientUserAuthenticationError("authentication too old", acr, max_age)
+        return token
+
+    def check(self, token: str, *, fresh: bool = False) -> AccessToken:
+        """Check a bare access token; see `verify`. Raises InvalidTokenError or UnavailableError."""
+        if len(token) > MAX_TOKEN:
+            raise InvalidTokenError("token too long")
+        if fresh and not self.can_introspect:
+            raise ValueError("fresh answers need an introspection client")
+        digest = sha256(token.encode("utf-8", "surrogatepass")).digest()
+        now = self._clock()
+        if not fresh:
+            known = self._good.get(digest, now)
+            if known is not None:
+                return known
+            reason = self._bad.get(digest, now)
+            if reason is not None:
+                raise InvalidTokenError(reason)
+        try:
+            found = self._look_at(token, now, fresh=fresh)
+        except InvalidTokenError as refusal:
+            self._good.forget(digest)
+            if refusal.reason == "not active":
+                self._bad.put(digest, refusal.reason, now, now + min(NEGATIVE_SECONDS, self._cache_seconds))
+            raise
+        self._good.put(digest, found, now, min(now + self._cache_seconds, found.expires_at))
+        return found
+
+    def answer(self, error: ResourceError) -> Answer:
+        """Write a refusal with this resource's realm and metadata URL in the challenge."""
+        return error.answer(self.realm, self.resource_metadata)
+
+    def _look_at(self, token: str, now: float, *, fresh: bool) -> AccessToken:
+        is_jwt = looks_like_jwt(token)
+        if is_jwt and self._keys is not None and not fresh:
+            claims = verified_claims(token, self._keys.find, types=ACCESS_TOKEN_TYPES, algorithms=self._algorithms)
+            check_access_token(claims, self.issuer, self.audience, now, self._tolerance)
+            found = read_access_token(claims, self.issuer, checked_by="keys", token_format="jwt")
+        elif self._introspection is not None:
+            answer = self._introspection.ask(token, fresh=fresh)
+            found = read_answer(answer, self.issuer, self.audience, now, self._tolerance, "jwt" if is_jwt else "opaque")
+        else:
+            raise InvalidTokenError("opaque token where only JWTs are taken")
+        if "cnf" in found.claims:
+            # RFC 9449 7.1, RFC 8705 3: a token bound to a key is worth nothing without proof of that key, and no
+            # proof can be checked here. Taking it as a plain bearer token would undo the binding.
+            raise InvalidTokenError("token is bound to a key")
+        return found
+
+    def _bearer(
+        self, authorization: str | Sequence[str] | None, scopes: Collection[str], *, other_methods: bool
+    ) -> str:
+        if authorization is not None and not isinstance(authorization, str):
+            if len(authorization) > 1:
+                raise InvalidRequestError("several Authorization headers")
+            authorization = authorization[0] if authorization else None
+        if authorization is None:
+            raise MissingTokenError(tuple(scopes))
+        if other_methods:
+            raise InvalidRequestError("token sent in two ways")
+        credentials = _BEARER.fullmatch(authorization)
+        if credentials is not None:
+            return credentials.group(1)
+        scheme = authorization.partition(" ")[0].lower()
+        if scheme == "dpop":
+            raise InvalidTokenError("scheme DPoP is not taken here")
+        if scheme.startswith("bearer"):
+            # WSGI servers join repeated header fields with a comma, which no token contains.
+            raise InvalidRequestError("malformed Bearer credentials")
+        raise MissingTokenError(tuple(scopes))
+
+    def _recent(self, token: AccessToken, max_age: int) -> bool:
+        if token.auth_time is None:
+            return False
+        return -self._tolerance <= self._clock() - token.auth_time <= max_age

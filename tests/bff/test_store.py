@@ -1,0 +1,123 @@
+"""The store: what may happen once happens once, what is over goes away."""
+
+import stat
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import time_machine
+
+from bff.clock import now
+from bff.records import HeldToken, Login, Session, User
+from bff.store import Store
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    made = Store(f"sqlite:///{tmp_path / 'sub' / 'bff.db'}")
+    yield made
+    made.close()
+
+
+def session(name: str, sub: str = "user") -> Session:
+    return Session(
+        id=name,
+        digest=f"digest-{name}",
+        user=User(f"id-{name}", "https://as.example", sub, None, None),
+        provider_sid=None,
+        scope="openid",
+        sealed_id_token="-",
+        sealed_refresh_token="-",
+        version=0,
+        created_at=now(),
+        seen_at=now(),
+        idle_expires_at=now() + 100,
+        expires_at=now() + 1000,
+    )
+
+
+def token(name: str) -> HeldToken:
+    return HeldToken(name, "resource", "-", "", now(), now() + 10)
+
+
+def count(store: Store, table: str) -> int:
+    with store._engine.connect() as connection:
+        return connection.exec_driver_sql(f"SELECT count(*) FROM {table}").scalar_one()  # noqa: S608 -- our own words
+
+
+def in_threads(number: int, work: Any) -> list[Any]:
+    results: list[Any] = []
+    threads = [threading.Thread(target=lambda: results.append(work())) for _ in range(number)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return results
+
+
+def test_the_database_is_for_its_owner_only(store: Store, tmp_path: Path):
+    mode = (tmp_path / "sub" / "bff.db").stat().st_mode
+    assert stat.S_IMODE(mode) & 0o077 == 0
+
+
+def test_many_first_log_ins_of_one_person_make_one_user(store: Store):
+    names = [str(number) for number in range(12)]
+
+    def open_one() -> str:
+        name = names.pop()
+        return store.open_session(session(name), token(name), None).id
+
+    assert len(set(in_threads(12, open_one))) == 1
+    assert count(store, "bff_users") == 1
+    assert count(store, "bff_sessions") == 12
+
+
+def test_a_login_is_taken_once(store: Store):
+    login = Login("state", "browser", "nonce", "-", "/", now(), now() + 60)
+    store.add_login(login)
+    assert store.take_login("state", "other") is None
+    taken = in_threads(10, lambda: store.take_login("state", "browser"))
+    assert [each for each in taken if each is not None] == [login]
+
+
+def test_a_lease_has_one_holder_until_it_ends(store: Store):
+    store.open_session(session("a"), token("a"), None)
+    assert in_threads(8, lambda: store.take_lease("a", threading.current_thread().name, now() + 60)).count(True) == 1
+    with time_machine.travel(now() + 61, tick=False):
+        store.touch("a", now() + 100)
+        assert store.take_lease("a", "next", now() + 60)
+        assert store.take_lease("a", "next", now() + 90)
+        store.free_lease("a", "stranger")
+        assert not store.take_lease("a", "third", now() + 60)
+        store.free_lease("a", "next")
+        assert store.take_lease("a", "third", now() + 60)
+
+
+def test_a_refresh_is_stored_over_the_version_that_was_read_only(store: Store):
+    store.open_session(session("a"), token("a"), None)
+    read = store.reload_session("a")
+    assert read is not None
+    assert in_threads(8, lambda: store.store_refresh(read, "new", token("a"))).count(True) == 1
+    assert not store.end_session("a", read.version)
+    assert store.end_session("a")
+    assert not store.store_refresh(read, "late", token("a"))
+    assert store.token("a", "resource") is None
+
+
+def test_what_is_over_is_removed_with_the_next_log_in(store: Store):
+    with time_machine.travel("2030-01-01T00:00:00Z", tick=False) as clock:
+        store.open_session(session("a"), token("a"), None)
+        store.add_login(Login("s1", "b", "n", "-", "/", now(), now() + 60))
+        clock.shift(101)
+        assert store.find_session("digest-a") is None
+        store.add_login(Login("s2", "b", "n", "-", "/", now(), now() + 60))
+        store.open_session(session("b"), token("b"), None)
+        assert count(store, "bff_sessions") == count(store, "bff_access_tokens") == count(store, "bff_logins") == 1
+
+
+def test_two_stores_may_be_made_over_one_file_at_once(tmp_path: Path):
+    url = f"sqlite:///{tmp_path / 'bff.db'}"
+    for made in in_threads(6, lambda: Store(url)):
+        made.close()

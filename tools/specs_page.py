@@ -1,0 +1,60 @@
+"""Writes docs/specs.md: each protocol file with its specification and tests, and the steps in their order."""
+
+import ast
+import re
+
+from tools.pages import NOTICE, Pages, write
+from tools.sources import ROOT, Source, shipped
+
+PAGE = "docs/specs.md"
+FOLDERS = {"authserver.oauth.": "OAuth", "authserver.oidc.": "OpenID Connect"}
+STAGE = re.compile(r"GRANTS|(AUTHORIZE|DEVICE|CIBA|TOKEN)_[A-Z]+")
+
+
+def _summary(source: Source) -> str:
+    return " ".join(source.docstring.partition("\n\n")[0].split())
+
+
+def _link(source: Source) -> str:
+    found = re.search(r"https://\S+", source.docstring)
+    return f"[{_summary(source)}]({found[0].rstrip('.,)')})" if found else _summary(source)
+
+
+def _tests(source: Source) -> str:
+    _, package, module = source.name.split(".")
+    where = f"tests/{package}/test_{module}.py"
+    return f"[{where}](../{where})" if (ROOT / where).is_file() else "none yet"
+
+
+def _table(prefix: str) -> str:
+    rows = [
+        f"| {_link(source)} | [{source.where}](../{source.where}) | {_tests(source)} |"
+        for source in shipped()
+        if source.name.startswith(prefix)
+    ]
+    return "\n".join(["| specification | file | tests |", "|---|---|---|", *rows])
+
+
+def _stages() -> str:
+    registry = next((source for source in shipped() if source.name == "authserver.registry"), None)
+    parts = []
+    for node in registry.tree.body if registry else []:
+        if not isinstance(node, ast.Assign) or not isinstance(node.value, ast.Tuple):
+            continue
+        name = ast.unparse(node.targets[0])
+        if STAGE.fullmatch(name) and node.value.elts:
+            items = [f"{number}. `{ast.unparse(item)}`" for number, item in enumerate(node.value.elts, 1)]
+            parts.append("\n".join([f"### {name}", "", *items]))
+    return "\n\n".join(parts)
+
+
+def pages() -> Pages:
+    """Write the page that is to be stored."""
+    head = f"{NOTICE}\n\n# Specifications\n\nWhere each specification lives, and in which order its steps run."
+    tables = [f"## {title}\n\n{_table(prefix)}" for prefix, title in FOLDERS.items()]
+    order = "## Order\n\nThe tuples of `authserver/registry.py`; the order is part of the security of each stage."
+    return {PAGE: "\n\n".join([head, *tables, order, _stages()]).rstrip() + "\n"}
+
+
+if __name__ == "__main__":
+    write(pages)
