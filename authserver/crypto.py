@@ -31,7 +31,7 @@ class Kind(Enum):
     CODE = "asc_"
     ACCESS = "asa_"
     REFRESH = "asr_"
-    SECRET = "ass_"  # noqa: S105 - a prefix, not a secret
+    SECRET = "ass_"
     BROWSER = "asb_"
     INTERACTION = "asi_"
 
@@ -67,7 +67,7 @@ def read_handle(kind: Kind, text: str) -> bytes | None:
     except Base64Error:
         return None
     # Writing it again refuses every second spelling of the same bytes (RFC 4648 3.5) and checks the checksum.
-    return raw if len(raw) == 32 and write_handle(kind, raw) == text else None  # noqa: PLR2004
+    return raw if len(raw) == 32 and write_handle(kind, raw) == text else None
 
 
 def digest(kind: Kind, raw: bytes) -> bytes:
@@ -94,8 +94,8 @@ def new_id(size: int = 16) -> str:
 class Sealer:
     """Encryption at rest: AES-256-GCM under keys derived from the deployment's secret keys.
 
-    The first secret key seals, any of them opens. ``purpose`` separates the derived keys; ``context`` (table, column and
-    row) is authenticated, so that a sealed value opens in its own row only.
+    The first secret key seals, any of them opens. ``purpose`` separates the derived keys; ``context`` (table, column
+    and row) is authenticated, so that a sealed value opens in its own row only.
     """
 
     def __init__(self, secret_key: str, previous: tuple[str, ...] = ()) -> None:

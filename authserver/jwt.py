@@ -1,7 +1,7 @@
 """Strict reading of JSON Web Tokens (RFC 7515, RFC 7519, RFC 8725): one reader for our own and other parties' tokens.
 
-Everything that is cheap is refused before a signature is looked at: size, alphabet, duplicate members, ``crit``. The key
-that the caller names decides which algorithms count, never the token's header.
+Everything that is cheap is refused before a signature is looked at: size, alphabet, duplicate members, ``crit``. The
+key that the caller names decides which algorithms count, never the token's header.
 """
 
 import json
@@ -11,14 +11,24 @@ from typing import Any, Final, NamedTuple
 
 from joserfc import jws
 from joserfc.errors import JoseError
-from joserfc.jwk import Key, KeySet
+from joserfc.jwk import Key
 
 MAX_SIZE: Final = 16 * 1024
 ASYMMETRIC: Final = frozenset({"RS256", "PS256", "ES256", "ES384", "EdDSA", "Ed25519"})
 _COMPACT: Final = re.compile(r"[A-Za-z0-9_-]{2,}\.[A-Za-z0-9_-]{2,}\.[A-Za-z0-9_-]{2,}", re.ASCII)
 _REGISTRY: Final = jws.JWSRegistry(algorithms=[*ASYMMETRIC, "HS256"], strict_check_header=False)
-_MAX_DEPTH: Final = 32
+_MAX_NESTED: Final = 256  # objects and arrays in one segment, an upper bound of the depth
 _LATEST: Final = 2**53
+_MAX_KEYS: Final = 20
+_MAX_MEMBER: Final = 1400  # characters; an RSA modulus of 8192 bits has 1366
+_RSA_BITS: Final = 2048
+_SECRET: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})  # RFC 7518 6.2.2, 6.3.2, 6.4
+# Kind of key: members that it needs, curves that are accepted.
+_KINDS: Final = {
+    "RSA": (frozenset({"n", "e"}), frozenset({None})),
+    "EC": (frozenset({"crv", "x", "y"}), frozenset({"P-256", "P-384"})),
+    "OKP": (frozenset({"crv", "x"}), frozenset({"Ed25519"})),
+}
 
 
 class InvalidJWT(ValueError):
@@ -96,35 +106,69 @@ def audiences(claims: dict[str, Any]) -> tuple[str, ...]:
     return tuple(values)
 
 
+def read_key_set(body: bytes) -> dict[str, Any]:
+    """Return the public signature keys of a fetched key set, with the members that count; raises InvalidJWT.
+
+    Keys of kinds and sizes that are not accepted are left out, as others in the set may serve (RFC 7517 5).
+    """
+    keys = _parse_object(body).get("keys")
+    if not isinstance(keys, list) or len(keys) > _MAX_KEYS:
+        msg = "not a key set, or one of too many keys"
+        raise InvalidJWT(msg)
+    usable = [public for public in map(_public_part, keys) if public is not None]
+    if not usable:
+        msg = "the key set has no usable key"
+        raise InvalidJWT(msg)
+    return {"keys": usable}
+
+
+def _public_part(key: Any) -> dict[str, str] | None:
+    kind = key.get("kty") if isinstance(key, dict) else None
+    if not isinstance(kind, str) or kind not in _KINDS or not _SECRET.isdisjoint(key) or key.get("use", "sig") != "sig":
+        return None
+    needed, curves = _KINDS[kind]
+    members = {name: key[name] for name in ("kty", "kid", "alg", *needed) if name in key}
+    if not all(isinstance(value, str) and 0 < len(value) <= _MAX_MEMBER for value in members.values()):
+        return None
+    good = members.keys() >= needed and members.get("crv") in curves
+    return members if good and (kind != "RSA" or _bits(members["n"]) >= _RSA_BITS) else None
+
+
+def _bits(number: str) -> int:
+    try:
+        return int.from_bytes(urlsafe_b64decode(number + "=" * (-len(number) % 4))).bit_length()
+    except ValueError:
+        return 0
+
+
 def _read_object(segment: str) -> dict[str, Any]:
     try:
         raw = urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
-        if _depth(raw) > _MAX_DEPTH:
-            raise ValueError
-        value = json.loads(raw, object_pairs_hook=_unique, parse_constant=_refuse)
+    except ValueError:
+        msg = "a segment is not base64url"
+        raise InvalidJWT(msg) from None
+    return _parse_object(raw)
+
+
+def _parse_object(raw: bytes) -> dict[str, Any]:
+    try:
+        # Decoded here, because the parser would take UTF-16 and UTF-32 too (RFC 7519 3).
+        value = json.loads(raw.decode(), object_pairs_hook=_unique, parse_constant=_refuse) if _is_shallow(raw) else None
+        if b"\\u" in raw:
+            # Half a surrogate pair is no character (RFC 8259 8.2): whoever hashes or stores it later would stumble.
+            json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
-        msg = "a segment is not a JSON object"
+        msg = "not a JSON object"
         raise InvalidJWT(msg) from None
     if not isinstance(value, dict):
-        msg = "a segment is not a JSON object"
+        msg = "not a JSON object"
         raise InvalidJWT(msg)
     return value
 
 
-def _depth(raw: bytes) -> int:
-    """Return an upper bound of the nesting, so that the parser never recurses far."""
-    return raw.count(b"{") + raw.count(b"[") if len(raw) < _MAX_DEPTH * 8 else _deepest(raw)
-
-
-def _deepest(raw: bytes) -> int:
-    depth = deepest = 0
-    for byte in raw:
-        if byte in b"{[":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif byte in b"}]":
-            depth -= 1
-    return deepest
+def _is_shallow(raw: bytes) -> bool:
+    """Say whether the nesting is bounded, so that the parser never recurses far."""
+    return raw.count(b"{") + raw.count(b"[") <= _MAX_NESTED
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

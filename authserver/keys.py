@@ -172,9 +172,7 @@ def seal_key(
     der = private.private_bytes(
         serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    pem = private.public_key().public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
+    pem = private.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     public = (RSAKey if algorithm == "RS256" else ECKey).import_key(pem)
     kid = public.thumbprint()
     members = {**public.as_dict(private=False), "kid": kid, "use": "sig", "alg": algorithm}
@@ -201,7 +199,13 @@ def ensure_first_keys(store: Store, sealer: Sealer) -> bool:
 
 
 def rotate(
-    store: Store, sealer: Sealer, settings: Settings, *, soon: bool = False, compromised: bool = False, actor: str = "worker"
+    store: Store,
+    sealer: Sealer,
+    settings: Settings,
+    *,
+    soon: bool = False,
+    compromised: bool = False,
+    actor: str = "worker",
 ) -> tuple[SigningKey, ...]:
     """Make the next key of each algorithm and give the ones before it their end.
 

@@ -59,7 +59,9 @@ class JsonFormatter(logging.Formatter):
         except (TypeError, ValueError):
             # Half a surrogate pair, or a number beyond 64 bits: slower, and it takes everything.
             text = json.dumps(line, default=str)
-        return redact(text if text.isascii() and "\x7f" not in text else json.dumps(orjson.loads(text)).replace("\x7f", "\\u007f"))
+        return redact(
+            text if text.isascii() and "\x7f" not in text else json.dumps(orjson.loads(text)).replace("\x7f", "\\u007f")
+        )
 
 
 class TextFormatter(logging.Formatter):
@@ -169,8 +171,9 @@ def configure(settings: Settings) -> None:
     _access.propagate = False
     # A log that cannot be written must not write about it; and the documented switches for a cheaper record.
     logging.raiseExceptions = False
-    logging._srcfile = None  # type: ignore[attr-defined] # noqa: SLF001 - documented in the logging HOWTO
-    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = logging.logAsyncioTasks = False
+    logging._srcfile = None  # noqa: SLF001 - documented in the logging HOWTO
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    vars(logging)["logAsyncioTasks"] = False
     # These print tokens or one line per request at their lower levels.
     for name, level in (("authlib", logging.INFO), ("httpx2", logging.WARNING), ("httpcore2", logging.WARNING)):
         logging.getLogger(name).setLevel(max(level, root.level))

@@ -1,14 +1,13 @@
 """The records of the server: frozen, typed, never a database row.
 
-Times are integer microseconds since the epoch, UTC. Fields have the names of the table columns. Records of hot paths are
-named tuples, because a row becomes one in a third of a microsecond.
+Times are integer microseconds since the epoch, UTC. Fields have the names of the table columns. Records of hot paths
+are named tuples, because a row becomes one in a third of a microsecond.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
-
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +33,7 @@ class ClientSecret:
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A registered client; the members are those of RFC 7591 and OpenID registration, and ours (DECISIONS, contract)."""
+    """A registered client; the members are those of RFC 7591, of OpenID registration, and ours."""
 
     client_id: str
     profile: str = "oauth21"
@@ -55,7 +54,7 @@ class Client:
     resources: tuple[str, ...] | None = None
     resource_server_for: frozenset[str] = frozenset()
     introspects_all: bool = False
-    token_endpoint_auth_method: str = "client_secret_basic"  # noqa: S105 - a method, not a secret
+    token_endpoint_auth_method: str = "client_secret_basic"
     token_endpoint_auth_signing_alg: str | None = None
     auth_method_pinned: bool = False
     jwks: Mapping[str, Any] | None = None
@@ -67,15 +66,15 @@ class Client:
     refresh_rotation: bool = True
     grace_seconds: int | None = None
     access_token_format: str | None = None
-    access_token_signed_response_alg: str = "ES256"  # noqa: S105 - an algorithm, not a secret
-    id_token_signed_response_alg: str = "RS256"  # noqa: S105 - an algorithm, not a secret
+    access_token_signed_response_alg: str = "ES256"
+    id_token_signed_response_alg: str = "RS256"
     id_token_claims: bool = False
     web_origins: frozenset[str] = frozenset()
 
     @property
     def public(self) -> bool:
         """Say whether the client has no credentials (RFC 6749 2.1)."""
-        return self.token_endpoint_auth_method == "none"  # noqa: S105 - a method, not a secret
+        return self.token_endpoint_auth_method == "none"
 
     @property
     def origins(self) -> frozenset[str]:
@@ -126,7 +125,7 @@ def _split_loopback(uri: str) -> tuple[str | None, str | None, str]:
             return host, "", slash + path
         if authority.startswith(host + ":"):
             port = authority[len(host) + 1 :]
-            good = port.isascii() and port.isdigit() and not port.startswith("0") and int(port[:6]) <= 65535  # noqa: PLR2004
+            good = port.isascii() and port.isdigit() and not port.startswith("0") and int(port[:6]) <= 65535
             return host, port if good else None, slash + path
     return None, None, ""
 
@@ -152,7 +151,7 @@ class Resource:
     identifier: str
     name: str
     scopes: tuple[Scope, ...] = ()
-    token_format: str = "opaque"  # noqa: S105 - a format, not a secret
+    token_format: str = "opaque"
     access_token_seconds: int | None = None
     signing_alg: str | None = None
     created_at: int = 0
@@ -281,7 +280,7 @@ class LiveToken(NamedTuple):
 
 
 class RefreshState(NamedTuple):
-    """A refresh token as presented, with its grant; ``alive`` is 0 when grant, session, client or user is not in force."""
+    """A refresh token as presented; ``alive`` is 0 when its grant, session, client or user is not in force."""
 
     generation: int
     issued_at: int

@@ -1,24 +1,35 @@
 """Every setting of the authorization server: type, default and one sentence.
 
-Read from ``AUTHSERVER_*`` environment variables over the TOML file that ``AUTHSERVER_CONFIG`` names. A section's setting
-is written ``AUTHSERVER_TOKENS__CODE_SECONDS`` in the environment and ``code_seconds`` under ``[tokens]`` in the file.
-Unknown names are refused, and every error is reported at once.
+Read from ``AUTHSERVER_*`` environment variables over the TOML file that ``AUTHSERVER_CONFIG`` names. A section's
+setting is written ``AUTHSERVER_TOKENS__CODE_SECONDS`` in the environment and ``code_seconds`` under ``[tokens]`` in
+the file. Unknown names are refused, and every error is reported at once.
 """
 
+import logging
 import os
 import re
+from functools import cache
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
-from pydantic_settings import TomlConfigSettingsSource
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+log = logging.getLogger("authserver.settings")
 
 _PREFIX = "AUTHSERVER_"
-_SERVICE_LINK = re.compile(r"_SERVICE_HOST$|_SERVICE_PORT(_.*)?$")
-_SERVICE_LINK_URL = re.compile(r"_PORT(_\d+_TCP.*)?$")
+_SERVICE_LINK = re.compile(r"_SERVICE_HOST$|_SERVICE_PORT(_.*)?$|_PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?$")
+_SERVICE_LINK_URL = re.compile(r"(tcp|udp|sctp)://")
+_URL_SECRET = re.compile(r"(\w://[^/@:]*:)[^/]*@")
 _MIN_SECRET = 32
 
 Positive = Annotated[int, Field(gt=0)]
@@ -94,7 +105,9 @@ class Database(_Section):
         "normal", description="SQLite: whether each commit survives power loss (full) or process death (normal)."
     )
     pool_size: Positive = Field(64, description="PostgreSQL: connections per process at the most.")
-    prepare: bool = Field(default=True, description="PostgreSQL: prepare statements on the server (off behind an old pooler).")
+    prepare: bool = Field(
+        default=True, description="PostgreSQL: prepare statements on the server (off behind an old pooler)."
+    )
     busy_ms: Positive = Field(500, description="Milliseconds to wait for a lock before answering 503.")
 
 
@@ -105,22 +118,38 @@ class Settings(BaseSettings):
         env_prefix=_PREFIX, env_nested_delimiter="__", frozen=True, extra="forbid", env_ignore_empty=True
     )
 
-    issuer: str = Field("http://localhost:9000", description="Issuer identifier: the public URL, without a slash at the end.")
+    issuer: str = Field(
+        "http://localhost:9000", description="Issuer identifier: the public URL, without a slash at the end."
+    )
     host: str = Field("localhost", description="Address to listen on.")
     port: Annotated[int, Field(ge=0, le=65535)] = Field(9000, description="Port to listen on.")
-    database_url: str = Field("sqlite:///var/authserver.db", description="SQLAlchemy URL of the database: SQLite or PostgreSQL.")
-    redis_url: SecretStr | None = Field(None, description="URL of Redis or Valkey for short-lived state; without it, the database.")
-    secret_key: SecretStr | None = Field(None, description="Secret of 32 or more characters that encrypts values at rest.")
+    database_url: str = Field(
+        "sqlite:///var/authserver.db", description="SQLAlchemy URL of the database: SQLite or PostgreSQL."
+    )
+    redis_url: SecretStr | None = Field(
+        None, description="URL of Redis or Valkey for short-lived state; without it, the database."
+    )
+    secret_key: SecretStr | None = Field(
+        None, description="Secret of 32 or more characters that encrypts values at rest."
+    )
     secret_key_file: Path | None = Field(None, description="File that holds the secret key.")
     secret_key_previous: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
         (), description="Former secret keys, comma-separated: they still open what they sealed."
     )
-    trusted_proxies: Words = Field((), description="Addresses or networks whose forwarded headers count, comma-separated.")
-    outbound_allow: Words = Field((), description="Hosts (host or host:port) that may be fetched though their address is private.")
+    trusted_proxies: Words = Field(
+        (), description="Addresses or networks whose forwarded headers count, comma-separated."
+    )
+    outbound_allow: Words = Field(
+        (), description="Hosts (host or host:port) that may be fetched though their address is private."
+    )
     outbound_ca_file: Path | None = Field(None, description="More CA certificates for outbound requests (PEM).")
-    default_resource: str | None = Field(None, description="Audience of a token for which no resource was asked; else the issuer.")
+    default_resource: str | None = Field(
+        None, description="Audience of a token for which no resource was asked; else the issuer."
+    )
     nodes: Positive = Field(1, description="Machines that serve this issuer; more than one needs PostgreSQL.")
-    development: bool = Field(default=False, description="Loopback development mode: allows an http issuer on loopback.")
+    development: bool = Field(
+        default=False, description="Loopback development mode: allows an http issuer on loopback."
+    )
     workers: Annotated[int, Field(ge=0)] = Field(0, description="Worker processes; 0 means one per CPU.")
     threads: Positive = Field(64, description="Threads per worker process.")
     gateway: bool = Field(default=True, description="Answer protocol requests before Flask (off only to compare).")
@@ -140,9 +169,15 @@ class Settings(BaseSettings):
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
-        **_others: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Order the sources: arguments, environment, TOML file."""
+        del dotenv_settings, file_secret_settings
+        if isinstance(env_settings, EnvSettingsSource):
+            # Kubernetes says AUTHSERVER_PORT=tcp://10.0.0.1:9000 where a service is called authserver.
+            links = frozenset(map(str.lower, _service_links()))
+            env_settings.env_vars = {name: value for name, value in env_settings.env_vars.items() if name not in links}
         file = os.environ.get(_PREFIX + "CONFIG")
         toml = (TomlConfigSettingsSource(settings_cls, Path(file)),) if file else ()
         return (init_settings, env_settings, *toml)
@@ -183,7 +218,10 @@ class Settings(BaseSettings):
         sqlite = self.database_url.startswith("sqlite")
         http = self.issuer.startswith("http:")
         return [
-            (not sqlite and not self.database_url.startswith("postgresql"), "DATABASE_URL must name SQLite or PostgreSQL"),
+            (
+                not sqlite and not self.database_url.startswith("postgresql"),
+                "DATABASE_URL must name SQLite or PostgreSQL",
+            ),
             (self.nodes > 1 and sqlite, "NODES above 1 needs PostgreSQL: SQLite is for one machine"),
             (http and not self.loopback, "ISSUER must be https unless it is on loopback"),
             (http and not self.development, "ISSUER must be https, or start with --development on loopback"),
@@ -216,6 +254,10 @@ class Settings(BaseSettings):
             raise SettingsError(f"AUTHSERVER_SECRET_KEY is too short: it needs {_MIN_SECRET} characters or more")
         return value
 
+    def redacted(self) -> dict[str, Any]:
+        """Return every setting for people: no secret, no password in a URL."""
+        return {name: _redacted(value) for name, value in self.model_dump(mode="json").items()}
+
     def previous_secrets(self) -> tuple[str, ...]:
         """Return the former secret keys."""
         return tuple(value.get_secret_value() for value in self.secret_key_previous)
@@ -224,13 +266,16 @@ class Settings(BaseSettings):
 def load_settings(**overrides: Any) -> Settings:
     """Read the settings of this process; raises SettingsError with every mistake in one message."""
     unknown = _unknown_names()
+    _tell_ignored(_service_links())
     try:
         settings = Settings(**overrides)
     except ValidationError as error:
         problems = [_sentence(dict(problem)) for problem in error.errors(include_input=False, include_url=False)]
         raise SettingsError("\n".join(unknown + problems)) from None
     except (OSError, ValueError) as error:
-        raise SettingsError("\n".join([*unknown, f"AUTHSERVER_CONFIG cannot be read: {type(error).__name__}"])) from None
+        raise SettingsError(
+            "\n".join([*unknown, f"AUTHSERVER_CONFIG cannot be read: {type(error).__name__}"])
+        ) from None
     if unknown:
         raise SettingsError("\n".join(unknown))
     return settings
@@ -247,21 +292,32 @@ def is_loopback(host: str) -> bool:
 
 
 def _unknown_names() -> list[str]:
-    known = {_PREFIX + "CONFIG"}
+    known, links = {_PREFIX + "CONFIG"}, frozenset(_service_links())
     for name, field in Settings.model_fields.items():
         known.add(_PREFIX + name.upper())
         if isinstance(field.annotation, type) and issubclass(field.annotation, _Section):
             known |= {f"{_PREFIX}{name.upper()}__{part.upper()}" for part in field.annotation.model_fields}
     return [
         f"{name} is not a setting"
-        for name, value in sorted(os.environ.items())
-        if name.startswith(_PREFIX) and name not in known and not _is_service_link(name, value)
+        for name in sorted(os.environ)
+        if name.startswith(_PREFIX) and name not in known and name not in links
     ]
 
 
-def _is_service_link(name: str, value: str) -> bool:
-    """Say whether Kubernetes put this name there for a service that is called authserver."""
-    return bool(_SERVICE_LINK.search(name)) or (bool(_SERVICE_LINK_URL.search(name)) and value.startswith("tcp://"))
+def _service_links() -> tuple[str, ...]:
+    """Return the names that Kubernetes has put there for a service called authserver or authserver-something."""
+    return tuple(
+        name
+        for name, value in sorted(os.environ.items())
+        if name.startswith(_PREFIX)
+        and (_SERVICE_LINK.search(name) or (name.endswith("_PORT") and _SERVICE_LINK_URL.match(value)))
+    )
+
+
+@cache
+def _tell_ignored(names: tuple[str, ...]) -> None:
+    if names:
+        log.warning("ignored, because they are links to a Kubernetes service: %s", ", ".join(names))
 
 
 def _sentence(problem: dict[str, Any]) -> str:
@@ -270,3 +326,9 @@ def _sentence(problem: dict[str, Any]) -> str:
     if problem["type"] == "extra_forbidden":
         return f"{name} is not a setting"
     return f"{name}: {text}" if problem["loc"] else text
+
+
+def _redacted(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _redacted(part) for name, part in value.items()}
+    return _URL_SECRET.sub(r"\1**********@", value) if isinstance(value, str) else value

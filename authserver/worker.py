@@ -54,7 +54,9 @@ class Worker:
         ends = now() + _LEASE
         held = self._store.ephemeral.get("lease", "worker")
         if held is not None:
-            return held.value == self._name and self._store.ephemeral.swap("lease", "worker", self._name, held.version, ends)
+            return held.value == self._name and self._store.ephemeral.swap(
+                "lease", "worker", self._name, held.version, ends
+            )
         try:
             self._store.ephemeral.put("lease", "worker", self._name, ends)
         except Conflict:

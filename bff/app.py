@@ -34,6 +34,8 @@ def create_app(settings: BffSettings | None = None) -> Flask:
     settings = settings or load_settings()
     backend = Backend(settings)
     app = Flask("bff", static_folder=None, template_folder=None)
+    # Two slashes in a row are another path, not one to be tidied by a redirect.
+    app.url_map.merge_slashes = False
     app.register_blueprint(create_bff(settings, backend))
     app.extensions["bff"] = backend
     app.add_url_rule("/", view_func=_Home(backend).show, endpoint="home", methods=["GET"])

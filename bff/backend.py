@@ -24,7 +24,7 @@ class Backend:
         self.store = Store(settings.database_url)
         self.sessions = Sessions(settings, self.store)
         self.gatekeeper = Gatekeeper(settings)
-        self._outbound = Outbound()
+        self._outbound = Outbound(settings.ca_file)
         secret_key, previous = settings.keys
         sealer = Sealer(secret_key, previous)
         provider = Provider(settings, self._outbound)

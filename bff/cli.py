@@ -43,7 +43,9 @@ def serve(host: str | None, port: int | None) -> None:
         raise click.ClickException(f"the settings are not usable:\n{error}") from None
     addresses = _addresses(settings)
     context = multiprocessing.get_context("spawn")
-    servers = [context.Process(target=_listen, args=(address, settings.port, settings.threads)) for address in addresses]
+    servers = [
+        context.Process(target=_listen, args=(address, settings.port, settings.threads)) for address in addresses
+    ]
     for server in servers:
         server.start()
     click.echo(f"bff: {settings.public_url} (listening on {', '.join(addresses)}, port {settings.port})")
@@ -56,7 +58,7 @@ def application() -> "Flask":
     Granian copies the environment into every request's own: a secret would be in reach of any view, and a variable
     named HTTP_X_CSRF would pass for a header.
     """
-    from bff.app import create_app  # noqa: PLC0415 -- only a worker needs the application
+    from bff.app import create_app
 
     settings = load_settings()
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
@@ -87,10 +89,10 @@ def _addresses(settings: BffSettings) -> list[str]:
 
 
 def _listen(address: str, port: int, threads: int) -> None:
-    from granian import Granian  # noqa: PLC0415 -- only a server process needs it
-    from granian.constants import Interfaces  # noqa: PLC0415
-    from granian.http import HTTP1Settings  # noqa: PLC0415
-    from granian.log import LogLevels  # noqa: PLC0415
+    from granian import Granian
+    from granian.constants import Interfaces
+    from granian.http import HTTP1Settings
+    from granian.log import LogLevels
 
     _end_with_parent()
     Granian(

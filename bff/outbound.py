@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpcore2
 
@@ -84,9 +85,9 @@ def _remaining() -> float:
 class Outbound:
     """A pool of connections; safe for many threads."""
 
-    def __init__(self, max_connections: int = 100) -> None:
+    def __init__(self, ca_file: Path | None = None, max_connections: int = 100) -> None:
         self._pool = httpcore2.ConnectionPool(
-            ssl_context=ssl.create_default_context(),
+            ssl_context=ssl.create_default_context(cafile=ca_file),
             network_backend=_Backend(),
             max_connections=max_connections,
             max_keepalive_connections=20,

@@ -49,7 +49,7 @@ class Sealer:
         if version != "v1" or key_id not in self._keys:
             raise CannotOpenError
         try:
-            raw = base64.urlsafe_b64decode(body)
+            raw = base64.b64decode(body, altchars=b"-_", validate=True)
             cipher = self._cipher(key_id, f"{table}.{column}")
             return cipher.decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], _place(table, column, row)).decode()
         except (InvalidTag, binascii.Error, ValueError):

@@ -35,7 +35,8 @@ class Cookie:
 
     def sent(self, request: Request) -> bool:
         """Tell whether the browser sent a cookie of this name, of whatever shape."""
-        return self.name in request.cookies
+        pairs = request.headers.get("Cookie", "").split(";")
+        return any(pair.partition("=")[0].strip() == self.name for pair in pairs)
 
     def write(self, response: Response, value: str, seconds: int) -> None:
         """Set the cookie."""

@@ -5,12 +5,13 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, cast
+from typing import Annotated, Any, Literal, cast
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
 PREFIX = "BFF_"
+_KEY_BYTES = 32
 ASYMMETRIC = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"})
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 _SERVICE_LINK = re.compile(r"BFF_(SERVICE_HOST|SERVICE_PORT(_.*)?|PORT_\d+_TCP(_(PROTO|PORT|ADDR))?)")
@@ -116,6 +117,8 @@ class BffSettings(BaseModel):
     """The APIs behind the proxy (JSON list of objects with prefix, target, resource, name, checked_by)."""
     provider_origins: tuple[str, ...] = ()
     """Further origins at which the provider's endpoints may live (JSON list); default: the issuer's own only."""
+    ca_file: Path | None = None
+    """CA certificates (PEM) for provider and APIs, in place of the system's; verification cannot be switched off."""
     id_token_algorithms: tuple[str, ...] = ("RS256", "PS256", "ES256", "EdDSA")
     """Signature algorithms accepted in ID tokens and logout tokens (JSON list)."""
     host: str = "localhost"
@@ -167,6 +170,13 @@ class BffSettings(BaseModel):
             return value
         return json.loads(value) if value.lstrip().startswith("[") else value.split()
 
+    @field_validator("ca_file")
+    @classmethod
+    def _readable(cls, value: Path | None) -> Path | None:
+        if value is not None and not value.is_file():
+            raise ValueError("its file cannot be read")
+        return value
+
     @field_validator("id_token_algorithms")
     @classmethod
     def _algorithms(cls, value: tuple[str, ...]) -> tuple[str, ...]:
@@ -181,30 +191,23 @@ class BffSettings(BaseModel):
             raise ValueError("must not name a prefix twice")
         return value
 
+    @field_validator("secret_key", "secret_key_previous")
+    @classmethod
+    def _long(cls, value: SecretStr | tuple[SecretStr, ...] | None) -> SecretStr | tuple[SecretStr, ...] | None:
+        keys = value if isinstance(value, tuple) else (value,)
+        if any(key is not None and len(_bytes(key)) < _KEY_BYTES for key in keys):
+            raise ValueError("must have 32 bytes or more")
+        return value
+
     @model_validator(mode="before")
     @classmethod
-    def _read_files(cls, data: Any) -> Any:
+    def _complete(cls, data: Any) -> Any:
         if not isinstance(data, dict):
             return data
-        values = dict(cast(dict[str, object], data))
-        problems = []
-        for name in ("client_secret", "secret_key"):
-            problems += [f"{name}: {problem}" for problem in _read_secret(values, name)]
-        values["public_url"] = values.get("public_url") or f"http://localhost:{values.get('port', 9002)}"
-        try:
-            checked_url(str(values["public_url"]), path=False)
-        except ValueError as error:
-            problems.append(f"public_url: {error}")
+        values, problems = _prepared(data)
         if problems:
-            raise ValueError("; ".join(problems))
+            raise ValueError("; ".join(f"{name}: {problem}" for name, problem in problems.items()))
         return values
-
-    @model_validator(mode="after")
-    def _secrets(self) -> Self:
-        short = [key for key in (self.secret_key, *self.secret_key_previous) if key and len(_bytes(key)) < 32]
-        if short:
-            raise ValueError("secret_key: every secret key must have 32 bytes or more")
-        return self
 
     @property
     def resources(self) -> tuple[str, ...]:
@@ -233,14 +236,18 @@ def load_settings(environ: Mapping[str, str] | None = None) -> BffSettings:
     given = {name: value for name, value in names.items() if name.upper().startswith(PREFIX)}
     known = {PREFIX + field.upper() for field in BffSettings.model_fields}
     problems = [f"{name}: there is no such setting" for name in sorted(given) if not _is_known(name, known)]
-    values = {
+    values: dict[str, object] = {
         name.removeprefix(PREFIX).lower(): _decoded(name, value)
         for name, value in given.items()
         if name in known and not _is_service_link(name, value)
     }
+    values, missing = _prepared(values)
+    problems += [f"{PREFIX}{name.upper()}: {problem}" for name, problem in missing.items()]
+    # What is wrong so far is told; a stand-in in its place lets the other mistakes be found too.
+    stand_ins = {name: "http://localhost" if name == "public_url" else "-" * _KEY_BYTES for name in missing}
     settings = None
     try:
-        settings = BffSettings.model_validate(values)
+        settings = BffSettings.model_validate({**values, **stand_ins})
     except ValidationError as error:
         problems += [_line(entry["loc"], entry["msg"]) for entry in error.errors(include_input=False)]
     if problems or settings is None:
@@ -271,19 +278,30 @@ def _line(place: tuple[int | str, ...], message: str) -> str:
     return f"{PREFIX}{name.upper()}: {text}" if name else text
 
 
-def _read_secret(values: dict[str, object], name: str) -> list[str]:
-    direct, file = values.get(name), values.get(f"{name}_file")
-    if (not direct) == (not file):
-        return ["set it, or name its file, and not both"]
-    if file:
-        try:
-            text = Path(str(file)).read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError):
-            return ["its file cannot be read"]
-        if not text:
-            return ["its file is empty"]
-        values[name], values[f"{name}_file"] = text, None
-    return []
+def _prepared(data: Mapping[str, object]) -> tuple[dict[str, object], dict[str, str]]:
+    """Read the secrets' files and fill in the public URL; gives the values and the problems by name."""
+    values, problems = dict(data), {}
+    for name in ("client_secret", "secret_key"):
+        direct, file = values.pop(name, None), values.pop(f"{name}_file", None)
+        if (not direct) == (not file):
+            problems[name] = "set it, or name its file, and not both"
+            continue
+        values[name] = _content(Path(str(file))) if file else direct
+        if values[name] is None:
+            problems[name] = "its file cannot be read or is empty"
+    url = values["public_url"] = values.get("public_url") or f"http://localhost:{values.get('port', 9002)}"
+    try:
+        checked_url(str(url), path=False)
+    except ValueError:
+        problems["public_url"] = "must be an https origin (http only on loopback), without a path or slash at the end"
+    return values, problems
+
+
+def _content(file: Path) -> str | None:
+    try:
+        return file.read_text(encoding="utf-8").strip() or None
+    except (OSError, UnicodeDecodeError):
+        return None
 
 
 def _bytes(secret: SecretStr) -> bytes:

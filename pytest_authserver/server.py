@@ -1,62 +1,46 @@
-"""The real server in this process, over a database of its own; reached without sockets, or live in a thread."""
+"""The real server in this process, over a database of its own; reached without sockets, or over a port (``serving``)."""
 
-import hashlib
 import secrets
-from base64 import urlsafe_b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Thread
-from typing import TYPE_CHECKING, Any
+from typing import Any
+from urllib.parse import urlencode
 
 import httpx2
 
+from authserver import clock
 from authserver.app import create_app
+from authserver.clock import SECOND
 from authserver.crypto import Sealer
+from authserver.identity import sessions
+from authserver.identity.passwords import Passwords
 from authserver.manage import clients, resources, users
-from authserver.records import Resource, Scope, User
+from authserver.oauth.authorization_code import open_grant
+from authserver.oauth.parameters import read_query
+from authserver.oauth.request import Request
+from authserver.records import Resource, Session, User
 from authserver.settings import Settings, load_settings
 from authserver.store import Store, open_store
-from pytest_authserver import signing_keys
+from pytest_authserver import database, signing_keys
 from pytest_authserver.browser import Browser
-
-if TYPE_CHECKING:
-    from werkzeug.serving import BaseWSGIServer
+from pytest_authserver.records import Allowed, Pkce, RegisteredClient, new_pkce
 
 ISSUER = "http://localhost:9000"
-PASSWORD = "correct horse battery staple"  # noqa: S105 - the fixture's own account
+PASSWORD = "correct horse battery staple"
 # Hashes as cheap as argon2id allows: the tests are not about their cost.
 CHEAP = {"memory_kib": 8, "time_cost": 1, "parallelism": 1}
 
 
-@dataclass(frozen=True)
-class RegisteredClient:
-    """A client as its developer knows it."""
-
-    client_id: str
-    client_secret: str
-    redirect_uri: str
-    registration: dict[str, Any] = field(repr=False)
-
-    @property
-    def basic(self) -> tuple[str, str]:
-        """Return the credentials for HTTP Basic."""
-        return self.client_id, self.client_secret
-
-
-@dataclass(frozen=True)
-class Pkce:
-    """A code verifier and its S256 challenge (RFC 7636)."""
-
-    verifier: str
-    challenge: str
-
-
 class AuthServer:
-    """An authorization server for a test."""
+    """An authorization server for a test.
 
-    def __init__(self, folder: Path, *, issuer: str = ISSUER, **overrides: Any) -> None:
+    ``folder`` holds its database, unless ``database_url`` names another one. Further arguments are settings of the
+    server by their names (``tokens={"access_token_seconds": 5}``). The signing keys are public knowledge, so the issuer
+    is on loopback; another one needs ``development=False`` and is for tests without a socket only.
+    """
+
+    def __init__(self, folder: Path, *, issuer: str = ISSUER, **settings: Any) -> None:
         self.issuer = issuer
         self.settings: Settings = load_settings(
             **{
@@ -65,27 +49,31 @@ class AuthServer:
                 "database_url": f"sqlite:///{folder}/authserver.db",
                 "secret_key": "a secret key for tests and nothing else",
                 "passwords": CHEAP,
-                **overrides,
+                **settings,
             }
         )
         self.sealer = Sealer(self.settings.secret(), self.settings.previous_secrets())
+        self.passwords = Passwords(self.settings.passwords)
+        database.prepare(self.settings)
         self.store: Store = open_store(self.settings)
-        self.store.upgrade()
         self.store.keys.add_first(signing_keys.sealed(self.sealer))
         self.app = create_app(self.settings, self.store)
         self.server = self.app.extensions["authserver"]
+        self._http = self.http()
 
-    def http(self, **options: Any) -> httpx2.Client:
-        """Return an HTTP client that calls the server in this process, without a socket."""
-        transport = httpx2.WSGITransport(app=self.app, remote_addr="127.0.0.1")
-        return httpx2.Client(transport=transport, base_url=self.issuer, **options)
+    def close(self) -> None:
+        """Close the database."""
+        self._http.close()
+        self.store.close()
 
-    def browser(self) -> Browser:
-        """Return a new browser: no cookies, nobody signed in."""
-        return Browser(self.http(), self.issuer)
+    # The world around the server.
 
     def client(self, *, profile: str = "oauth21", **metadata: Any) -> RegisteredClient:
-        """Register a client; without more it may use the code, refresh and client credentials grants."""
+        """Register a client; without more it may use the code, refresh and client credentials grants.
+
+        ``metadata`` are the members of RFC 7591 and of ``authserver client add``; None takes a default away. Raises
+        ``authserver.manage.errors.ManageError`` when the server would not register it.
+        """
         members = {
             "client_name": "Test client",
             "redirect_uris": ["https://client.test/callback"],
@@ -98,52 +86,79 @@ class AuthServer:
         uris = answer.get("redirect_uris") or [""]
         return RegisteredClient(answer["client_id"], answer.get("client_secret", ""), uris[0], answer)
 
+    def public_client(self, **metadata: Any) -> RegisteredClient:
+        """Register a client without credentials: an application in a browser or on a telephone."""
+        members = {"grant_types": ["authorization_code", "refresh_token"], "token_endpoint_auth_method": "none", **metadata}
+        return self.client(**members)
+
     def user(self, username: str = "alice", password: str = PASSWORD, email: str | None = None, **claims: Any) -> User:
-        """Add an account."""
-        email = email or f"{username}@example.test"
-        return users.add(self.store, self.settings, username, email=email, password=password, claims=claims, actor="test")
+        """Add an account; ``claims`` are those of OpenID Connect Core 5.1."""
+        user = users.make_user(username, email=email or f"{username}@example.test", claims=claims)
+        users.add(self.store, user, self.passwords.hash(password), actor="test")
+        return user
 
     def resource(self, identifier: str, *scopes: str, **members: Any) -> Resource:
-        """Add a protected resource with these scopes."""
-        known = tuple(Scope(name, f"Use {name}") for name in scopes)
-        resource = Resource(identifier, members.pop("name", identifier), known, **members)
-        resources.add(self.store, resource, actor="test")
-        return resource
+        """Add a protected resource (RFC 8707) with these scopes."""
+        given = {"identifier": identifier, "scopes": {name: f"Use {name}" for name in scopes}, **members}
+        added = resources.add(self.store, given, actor="test")
+        self.server.forget()
+        return added
 
-    def pkce(self) -> Pkce:
-        """Return a fresh verifier with its challenge."""
-        verifier = secrets.token_urlsafe(32)
-        challenge = urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
-        return Pkce(verifier, challenge)
+    @contextmanager
+    def later(self, seconds: float) -> Iterator[None]:
+        """Inside, the server's clock is ahead by ``seconds`` (behind, when negative): codes and tokens run out.
+
+        It is the clock of the process, so it moves for every server in it.
+        """
+        clock.shift(seconds)
+        try:
+            yield
+        finally:
+            clock.shift(0)
+
+    # Ways to reach it.
+
+    def http(self, **options: Any) -> httpx2.Client:
+        """Return an HTTP client that calls the server in this process, without a socket."""
+        transport = httpx2.WSGITransport(app=self.app, remote_addr="127.0.0.1")
+        return httpx2.Client(transport=transport, base_url=self.issuer, trust_env=False, **options)
+
+    def browser(self, user: User | None = None) -> Browser:
+        """Return a new browser, in which nobody is signed in, or this user, without having seen a page."""
+        browser = Browser(self.http(), self.issuer)
+        if user is not None:
+            cookie, _ = self._session(user)
+            browser.http.cookies.set(sessions.cookie_name(self.settings), cookie)
+        return browser
+
+    def post(self, path: str, client: RegisteredClient | None = None, **parameters: Any) -> httpx2.Response:
+        """Post a form to a protocol endpoint, authenticated as the client; a list repeats, None takes away."""
+        sent = {name: value for name, value in parameters.items() if value is not None}
+        auth = client.basic if client is not None and client.client_secret else None
+        if client is not None and not client.client_secret and "client_id" not in parameters:
+            sent["client_id"] = client.client_id
+        return self._http.post(path, data=sent, auth=auth)
+
+    def get(self, path: str, token: str | None = None, **headers: str) -> httpx2.Response:
+        """Get a page or document, with a bearer token where one is given."""
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
+        return self._http.get(path, headers=headers)
 
     def token(self, client: RegisteredClient, **parameters: Any) -> httpx2.Response:
         """Make a token request with the client's secret by HTTP Basic."""
         return self.post("/token", client, **parameters)
 
-    def post(self, path: str, client: RegisteredClient | None, **parameters: Any) -> httpx2.Response:
-        """Post a form to a protocol endpoint, authenticated as the client."""
-        with self.http() as http:
-            auth = client.basic if client is not None and client.client_secret else None
-            if client is not None and not client.client_secret:
-                parameters.setdefault("client_id", client.client_id)
-            return http.post(path, data=parameters, auth=auth)
+    def introspect(self, client: RegisteredClient, token: str) -> dict[str, Any]:
+        """Return what introspection says of a token to this client."""
+        answer: dict[str, Any] = self.post("/introspect", client, token=token).json()
+        return answer
 
-    def sign_in(self, client: RegisteredClient, username: str = "alice", **parameters: Any) -> dict[str, Any]:
-        """Walk the whole code flow with a new browser; return the token response."""
-        pkce = self.pkce()
-        request = self.request(client, pkce, **parameters)
-        page = self.browser().authorize(request, username=username, password=PASSWORD)
-        code = page.callback["code"]
-        answer = self.token(
-            client,
-            grant_type="authorization_code",
-            code=code,
-            redirect_uri=request["redirect_uri"],
-            code_verifier=pkce.verifier,
-        )
-        answer.raise_for_status()
-        tokens: dict[str, Any] = answer.json()
-        return tokens
+    # Authorization, with all pages and without any.
+
+    def pkce(self) -> Pkce:
+        """Return a fresh verifier with its challenge."""
+        return new_pkce()
 
     def request(self, client: RegisteredClient, pkce: Pkce | None = None, **parameters: Any) -> dict[str, Any]:
         """Return the parameters of an authorization request; None takes one away."""
@@ -158,26 +173,58 @@ class AuthServer:
         }
         return {name: value for name, value in request.items() if value is not None}
 
-    def introspect(self, client: RegisteredClient, token: str) -> dict[str, Any]:
-        """Return what introspection says of a token to this client."""
-        answer: dict[str, Any] = self.post("/introspect", client, token=token).json()
-        return answer
+    def sign_in(self, client: RegisteredClient, username: str = "alice", **parameters: Any) -> dict[str, Any]:
+        """Walk the whole code flow with a new browser, page by page; return the token response."""
+        pkce = self.pkce()
+        request = self.request(client, pkce, **parameters)
+        page = self.browser().authorize(request, username=username, password=PASSWORD)
+        answer = self.token(
+            client,
+            grant_type="authorization_code",
+            code=page.callback["code"],
+            redirect_uri=request["redirect_uri"],
+            code_verifier=pkce.verifier,
+        )
+        answer.raise_for_status()
+        tokens: dict[str, Any] = answer.json()
+        return tokens
 
-    def close(self) -> None:
-        """Close the database."""
-        self.store.close()
+    def allow(self, client: RegisteredClient, user: User, *, session: Session | None = None, **parameters: Any) -> Allowed:
+        """Return the code of an authorization request that the user has allowed, without any page.
 
-    @contextmanager
-    def live(self) -> Iterator[str]:
-        """Serve on 127.0.0.1 in a thread; yields the base URL (the issuer stays what it is)."""
-        from werkzeug.serving import make_server  # noqa: PLC0415 - only who asks for a socket pays for it
+        The request is checked as always; raises ``authserver.oauth.errors.OAuth2Error`` when it would be refused.
+        """
+        pkce = None if "code_challenge" in parameters else self.pkce()
+        request = self.request(client, pkce, **parameters)
+        sent = read_query(urlencode(request, doseq=True), self.server.parameters)
+        asked = self.server.begin_authorization(Request(sent, {}, endpoint=f"{self.issuer}/authorize"))
+        session = session or self._session(user)[1]
+        return Allowed(open_grant(self.server, asked, session, seed=None), asked.redirect_uri, pkce, session)
 
-        listener: BaseWSGIServer = make_server("127.0.0.1", 0, self.app, threaded=True)
-        thread = Thread(target=listener.serve_forever, daemon=True)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{listener.server_port}"
-        finally:
-            listener.shutdown()
-            thread.join()
-            listener.server_close()
+    def redeem(self, client: RegisteredClient, allowed: Allowed, **changes: Any) -> httpx2.Response:
+        """Make the token request for a code; ``changes`` replace parameters, None takes one away."""
+        parameters = {
+            "grant_type": "authorization_code",
+            "code": allowed.code,
+            "redirect_uri": allowed.redirect_uri,
+            "code_verifier": allowed.pkce.verifier if allowed.pkce else None,
+            **changes,
+        }
+        return self.token(client, **parameters)
+
+    def tokens(self, client: RegisteredClient, user: User, **parameters: Any) -> dict[str, Any]:
+        """Return the token response for an authorization request that the user has allowed, without any page."""
+        answer = self.redeem(client, self.allow(client, user, **parameters))
+        answer.raise_for_status()
+        tokens: dict[str, Any] = answer.json()
+        return tokens
+
+    def refresh(self, client: RegisteredClient, refresh_token: str, **parameters: Any) -> httpx2.Response:
+        """Make a refresh request."""
+        return self.token(client, grant_type="refresh_token", refresh_token=refresh_token, **parameters)
+
+    def _session(self, user: User) -> tuple[str, Session]:
+        visit = sessions.Visit(sessions.new_browser(), "pytest", "127.0.0.1")
+        sid, browser = sessions.sign_in(self.server, visit, user.sub, acr="urn:authserver:pwd", amr="pwd")
+        found = self.store.sessions.of_browser(browser.digest, clock.now() - SECOND)
+        return browser.cookie, next(session for session in found if session.sid == sid)

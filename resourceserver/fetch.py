@@ -9,6 +9,7 @@ import socket
 import ssl
 import threading
 import time
+import weakref
 from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -138,6 +139,8 @@ class Fetcher:
                     keepalive_expiry=5.0,
                     network_backend=_BoundedBackend(self._deadline),
                 )
+                # A fetcher that nobody holds any more leaves no open connection behind.
+                weakref.finalize(self, self._pool.close).atexit = False
             return self._pool
 
 

@@ -22,9 +22,9 @@ TOLERANCE = 60
 # RFC 8259 6: integers up to here mean the same to every reader.
 LATEST_TIME = 2**53 - 1
 
-_COMPACT = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)", re.ASCII)
-_STANDARD_ALPHABET = str.maketrans("-_", "+/")
-_PADDING = ("", None, "==", "=")
+_COMPACT = re.compile(rb"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)")
+_STANDARD_ALPHABET = bytes.maketrans(b"-_", b"+/")
+_PADDING = (b"", None, b"==", b"=")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def parse_compact(token: str) -> Compact:
     """
     if len(token) > MAX_TOKEN:
         raise InvalidTokenError("token too long")
-    parts = _COMPACT.fullmatch(token)
+    parts = _COMPACT.fullmatch(token.encode("ascii")) if token.isascii() else None
     if parts is None:
         raise InvalidTokenError("not a compact JWS")
     head, body, signature = parts.groups()
@@ -70,17 +70,17 @@ def parse_compact(token: str) -> Compact:
     # (jwk, jku, x5c, x5u) are never looked at.
     if "crit" in header or "b64" in header:
         raise InvalidTokenError("critical header")
-    return Compact(alg, kid, typ.lower(), payload, f"{head}.{body}".encode("ascii"), signature_bytes)
+    return Compact(alg, kid, typ.lower(), payload, head + b"." + body, signature_bytes)
 
 
-def _decode(part: str) -> bytes:
+def _decode(part: bytes) -> bytes:
     """Decode unpadded base64url. Raises ValueError for all but the one canonical spelling (RFC 4648 section 3.5)."""
     padding = _PADDING[len(part) % 4]
     if padding is None:
         raise ValueError("impossible length")
     spelling = part.translate(_STANDARD_ALPHABET) + padding
     data = binascii.a2b_base64(spelling, strict_mode=True)
-    if padding and binascii.b2a_base64(data, newline=False).decode("ascii") != spelling:
+    if padding and binascii.b2a_base64(data, newline=False) != spelling:
         raise ValueError("bits left over")
     return data
 

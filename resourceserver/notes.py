@@ -2,6 +2,7 @@
 
 import secrets
 import time
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -65,15 +66,22 @@ class TooManyNotesError(Exception):
 
 
 class NoteStore:
-    """Opens the database at `url` (SQLite) and makes the table where it is missing. Safe for many threads."""
+    """Opens the database at `url` (SQLite) and makes the table where it is missing. Safe for many threads.
+
+    Raises NotesUnavailableError, as each of its methods does.
+    """
 
     def __init__(self, url: str, *, most_per_owner: int) -> None:
         self._most_per_owner = most_per_owner
         parsed = make_url(url)
-        _make_folder(parsed)
+        try:
+            _make_folder(parsed)
+        except OSError as failure:
+            raise NotesUnavailableError from failure
         self._engine = create_engine(parsed, connect_args={"timeout": 2.0})
         event.listen(self._engine, "connect", _configure)
         event.listen(self._engine, "begin", _begin)
+        weakref.finalize(self, self._engine.dispose).atexit = False
         with self._transaction() as connection:
             _metadata.create_all(connection)
 

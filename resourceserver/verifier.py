@@ -37,8 +37,8 @@ from resourceserver.jwt import (
 
 NEGATIVE_SECONDS = 5
 
-# RFC 6750 2.1: credentials = "Bearer" 1*SP b64token
-_BEARER = re.compile(r"bearer +([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE | re.ASCII)
+# RFC 6750 2.1
+_B64TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 _QUOTABLE = re.compile(r"[\x20\x21\x23-\x5b\x5d-\x7e]*")
 
 
@@ -186,10 +186,10 @@ class Verifier:
             raise MissingTokenError(tuple(scopes))
         if other_methods:
             raise InvalidRequestError("token sent in two ways")
-        credentials = _BEARER.fullmatch(authorization)
-        if credentials is not None:
-            return credentials.group(1)
-        scheme = authorization.partition(" ")[0].lower()
+        scheme, space, credentials = authorization.partition(" ")
+        scheme = scheme.lower()
+        if scheme == "bearer" and space and _B64TOKEN.fullmatch(token := credentials.lstrip(" ")):
+            return token
         if scheme == "dpop":
             raise InvalidTokenError("scheme DPoP is not taken here")
         if scheme.startswith("bearer"):

@@ -17,7 +17,10 @@ def commands(program: str) -> Iterator[tuple[str, click.Command]]:
     """Go through the commands of a program that do something: the words to type, and the command."""
     spec = importlib.util.find_spec(f"{program}.cli")
     if spec is not None and spec.origin is not None:
-        yield from _commands(importlib.import_module(f"{program}.cli").main, program)
+        module = importlib.import_module(f"{program}.cli")
+        yield from _commands(
+            module.cli if isinstance(getattr(module, "cli", None), click.Command) else module.main, program
+        )
 
 
 def _commands(command: click.Command, words: str) -> Iterator[tuple[str, click.Command]]:

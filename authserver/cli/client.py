@@ -15,8 +15,16 @@ def client() -> None:
 
 
 @client.command()
-@click.option("--json", "file", type=click.File("rb"), required=True, help="File with the client's metadata; - reads standard input.")
-@click.option("--profile", type=click.Choice(["oauth21", "oidc", "fapi2", "legacy"]), help="Profile, where the file names none.")
+@click.option(
+    "--json",
+    "file",
+    type=click.File("rb"),
+    required=True,
+    help="File with the client's metadata; - reads standard input.",
+)
+@click.option(
+    "--profile", type=click.Choice(["oauth21", "oidc", "fapi2", "legacy"]), help="Profile, where the file names none."
+)
 def add(file: IO[bytes], profile: str | None) -> None:
     """Register a client and print its registration response, with the secret, as JSON.
 
@@ -92,7 +100,9 @@ def enable(client_id: str) -> None:
 
 @client.command("rotate-secret")
 @click.argument("client_id")
-@click.option("--keep-seconds", type=click.IntRange(0, 90 * 86400), help="Life left to the secrets before; by default a day.")
+@click.option(
+    "--keep-seconds", type=click.IntRange(0, 90 * 86400), help="Life left to the secrets before; by default a day."
+)
 def rotate_secret(client_id: str, keep_seconds: int | None) -> None:
     """Give a client another secret and print it, as JSON; it is shown only now."""
     from authserver.manage import clients

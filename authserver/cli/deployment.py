@@ -42,11 +42,11 @@ def read_settings() -> "Settings":
     from authserver.settings import SettingsError, load_settings
 
     try:
-        return load_settings(development=True)
+        return load_settings()
     except SettingsError as error:
         mistakes = error
     try:
-        return load_settings()
+        return load_settings(development=True)
     except SettingsError as error:
         # The wrong one of the two ways adds a sentence of its own.
         raise min(mistakes, error, key=lambda mistake: len(str(mistake))) from None

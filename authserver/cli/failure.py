@@ -5,20 +5,19 @@ from typing import IO, Any
 
 import click
 
-WRONG_SETTINGS = 2
-
-
 class Failure(click.ClickException):
-    """Ends the command with a sentence: status 2 when the settings are wrong, 1 otherwise."""
-
-    def __init__(self, sentence: str, exit_code: int = 1) -> None:
-        super().__init__(sentence)
-        self.exit_code = exit_code
+    """Ends the command with a sentence, and status 1."""
 
     def show(self, file: IO[Any] | None = None) -> None:
         """Print the sentence; each mistake of several on its own line."""
         for line in self.message.splitlines() or [""]:
             click.echo(f"authserver: {line}", file=file, err=file is None)
+
+
+class WrongSettings(Failure):
+    """Ends the command before anything has begun, with status 2."""
+
+    exit_code = 2
 
 
 class Commands(click.Group):
@@ -43,13 +42,19 @@ def _failure(error: Exception) -> Failure | None:
     from authserver.store import Busy, StoreError, Unavailable
 
     if isinstance(error, SettingsError):
-        return Failure(str(error), WRONG_SETTINGS)
+        return WrongSettings(str(error))
     if isinstance(error, Busy):
         return Failure("the database is busy; try again")
     if isinstance(error, Unavailable):
         return Failure("the database or Redis cannot be reached")
     if isinstance(error, ManageError | KeyRingError | StoreError):
         return Failure(str(error))
-    if isinstance(error, OSError) and error.errno in {errno.ENOENT, errno.EACCES, errno.EISDIR, errno.ENOSPC, errno.EROFS}:
+    if isinstance(error, OSError) and error.errno in {
+        errno.ENOENT,
+        errno.EACCES,
+        errno.EISDIR,
+        errno.ENOSPC,
+        errno.EROFS,
+    }:
         return Failure(f"{error.strerror}: {error.filename}")
     return None

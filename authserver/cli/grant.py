@@ -20,7 +20,9 @@ def list_(user: str, as_json: bool) -> None:
     from authserver.manage import grants, users
 
     with opened() as deployment:
-        found = [grants.describe(one) for one in grants.of_user(deployment.store, users.existing(deployment.store, user).sub)]
+        found = [
+            grants.describe(one) for one in grants.of_user(deployment.store, users.existing(deployment.store, user).sub)
+        ]
     if as_json:
         print_json(found)
         return

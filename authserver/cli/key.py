@@ -27,7 +27,9 @@ def list_(as_json: bool) -> None:
 
 @key.command()
 @click.option("--now", "soon", is_flag=True, help="Sign with the new keys after 10 minutes.")
-@click.option("--compromised", is_flag=True, help="Sign with the new keys at once and drop the ones before: their tokens die.")
+@click.option(
+    "--compromised", is_flag=True, help="Sign with the new keys at once and drop the ones before: their tokens die."
+)
 @_AS_JSON
 def rotate(soon: bool, compromised: bool, as_json: bool) -> None:
     """Make the next signing keys and publish them."""
@@ -59,7 +61,9 @@ def _print(found: list[dict[str, Any]], *, as_json: bool) -> None:
         print_json(found)
         return
     rows = [("KID", "ALGORITHM", "STATE", "SIGNS FROM", "RETIRES")]
-    rows += [(one["kid"], one["algorithm"], one["state"], _day(one["signs_at"]), _day(one["retires_at"])) for one in found]
+    rows += [
+        (one["kid"], one["algorithm"], one["state"], _day(one["signs_at"]), _day(one["retires_at"])) for one in found
+    ]
     print_table(rows)
 
 

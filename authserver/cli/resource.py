@@ -17,10 +17,20 @@ def resource() -> None:
 
 @resource.command()
 @click.argument("identifier", required=False)
-@click.option("--json", "file", type=click.File("rb"), help="File with the members in place of options; - reads standard input.")
+@click.option(
+    "--json", "file", type=click.File("rb"), help="File with the members in place of options; - reads standard input."
+)
 @click.option("--name", help="What people call it.")
-@click.option("--scope", "scopes", multiple=True, metavar="NAME=SENTENCE", help="A scope and what it allows, for people; repeatable.")
-@click.option("--format", "token_format", type=click.Choice(["opaque", "jwt"]), help="What its access tokens look like.")
+@click.option(
+    "--scope",
+    "scopes",
+    multiple=True,
+    metavar="NAME=SENTENCE",
+    help="A scope and what it allows, for people; repeatable.",
+)
+@click.option(
+    "--format", "token_format", type=click.Choice(["opaque", "jwt"]), help="What its access tokens look like."
+)
 @click.option("--seconds", "access_token_seconds", type=click.IntRange(1), help="Life of its access tokens.")
 @click.option("--signing-alg", type=click.Choice(["ES256", "RS256"]), help="How its JWT access tokens are signed.")
 def add(identifier: str | None, file: IO[bytes] | None, scopes: tuple[str, ...], **options: Any) -> None:

@@ -20,6 +20,6 @@ def revoke(token: str) -> None:
     """Revoke a token; - (the default) reads it from standard input, out of sight of the process list."""
     from authserver.manage import grants
 
-    text = sys.stdin.read(_LONGEST).strip() if token == "-" else token  # noqa: S105 - the mark for standard input
+    text = sys.stdin.read(_LONGEST).strip() if token == "-" else token
     with opened() as deployment:
         click.echo(f"revoked: {grants.revoke_token(deployment.store, text, actor=deployment.actor)}")

@@ -20,7 +20,9 @@ def user() -> None:
 @click.argument("name")
 @click.option("--email", help="E-mail address; it is a name to sign in with, too.")
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input (one line).")
-@click.option("--claims", type=click.File("rb"), help="JSON file with claims about the person (OpenID Connect Core 5.1).")
+@click.option(
+    "--claims", type=click.File("rb"), help="JSON file with claims about the person (OpenID Connect Core 5.1)."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for a program.")
 def add(name: str, email: str | None, password_stdin: bool, claims: IO[bytes] | None, as_json: bool) -> None:
     """Add the account NAME; without a password nobody can sign in to it."""

@@ -1,0 +1,1 @@
+"""Who the user is: accounts, passwords, signing in, browser sessions. No HTTP."""

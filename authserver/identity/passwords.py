@@ -40,7 +40,7 @@ _TAG: Final = 32
 _estimating = threading.Lock()
 
 
-class TooBusy(Exception):  # noqa: N818 - named for what it says, like the store's Busy
+class TooBusy(Exception):
     """As many password hashes wait as may; try again in ``retry_after`` seconds."""
 
     retry_after = 2

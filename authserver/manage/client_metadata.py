@@ -7,7 +7,7 @@ spelling, or raises InvalidMetadata. Sentences are fixed: they name the member, 
 import re
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from authserver.manage import uris
 from authserver.manage.errors import InvalidMetadata
@@ -39,7 +39,7 @@ def flag(name: str, value: Any) -> bool:
 def line(name: str, value: Any) -> str:
     """Check a line of text for people: no control characters, nothing that turns the writing round."""
     if not isinstance(value, str) or not value.strip() or len(value) > _MAX_TEXT or not value.isprintable():
-        return _refuse(name, f"must be printable text of 1 to {_MAX_TEXT} characters")
+        _refuse(name, f"must be printable text of 1 to {_MAX_TEXT} characters")
     return value
 
 
@@ -80,7 +80,7 @@ def some(allowed: frozenset[str]) -> Check:
     def each(name: str, value: Any) -> list[str]:
         entries = _list(name, value)
         if not allowed.issuperset(entry for entry in entries if isinstance(entry, str)) or not _texts(entries):
-            return _refuse(name, "has a value that is not supported")
+            _refuse(name, "has a value that is not supported")
         return list(dict.fromkeys(entries))
 
     return each
@@ -89,7 +89,7 @@ def some(allowed: frozenset[str]) -> Check:
 def scope(name: str, value: Any) -> str:
     """Check a scope (RFC 6749 3.3): values separated by single spaces, each once."""
     if not isinstance(value, str) or len(value) > _MAX_SCOPE or not (value == "" or _SCOPE.fullmatch(value)):
-        return _refuse(name, "must be scope values separated by single spaces (RFC 6749 section 3.3)")
+        _refuse(name, "must be scope values separated by single spaces (RFC 6749 section 3.3)")
     return " ".join(dict.fromkeys(value.split()))
 
 
@@ -154,7 +154,11 @@ def check_together(metadata: Mapping[str, Any], profile: str) -> None:
         # RFC 7591 2.1: one rule, both ways.
         (bool(responses) != (CODE in grants), "grant_types", "and response_types contradict each other"),
         ("refresh_token" in grants and len(grants) == 1, "grant_types", "has refresh_token alone"),
-        (public and "client_credentials" in grants, "token_endpoint_auth_method", "none cannot have client_credentials"),
+        (
+            public and "client_credentials" in grants,
+            "token_endpoint_auth_method",
+            "none cannot have client_credentials",
+        ),
         (public and not metadata["require_pkce"], "require_pkce", "cannot be false for a public client"),
         (public and bool(metadata.get("resource_server_for")), "resource_server_for", "needs a confidential client"),
         (public and metadata.get("introspects_all") is True, "introspects_all", "needs a confidential client"),
@@ -182,7 +186,7 @@ def _fits(algorithm: str, method: str, profile: str) -> bool:
 
 def _list(name: str, value: Any, error: str = "invalid_client_metadata") -> list[Any]:
     if not isinstance(value, list) or len(value) > _MAX_URIS:
-        return _refuse(name, f"must be a list of at most {_MAX_URIS} entries", error)
+        _refuse(name, f"must be a list of at most {_MAX_URIS} entries", error)
     return value
 
 
@@ -190,5 +194,5 @@ def _texts(entries: list[Any]) -> bool:
     return all(isinstance(entry, str) for entry in entries)
 
 
-def _refuse(name: str, sentence: str, error: str = "invalid_client_metadata") -> Any:
+def _refuse(name: str, sentence: str, error: str = "invalid_client_metadata") -> NoReturn:
     raise InvalidMetadata(name, sentence, error)

@@ -63,7 +63,13 @@ def register(
     client_id = _client_id(wanted_id)
     chosen, checked = _checked(given, profile, members, administrator=administrator)
     client = make_client(
-        client_id, checked, profile=chosen, origin=origin, demonstration=demonstration, created_at=now(), updated_at=now()
+        client_id,
+        checked,
+        profile=chosen,
+        origin=origin,
+        demonstration=demonstration,
+        created_at=now(),
+        updated_at=now(),
     )
     text, kept = _first_secret(client, sealer, secret)
     try:
@@ -95,7 +101,10 @@ def update(
             raise InvalidMetadata("client_id", "and client_secret cannot be changed by an update")
         profile, checked = _checked(given, old.profile, members, administrator=administrator)
         if not administrator:
-            checked = {**{name: old.metadata[name] for name in ADMINISTRATOR_MEMBERS if name in old.metadata}, **checked}
+            checked = {
+                **{name: old.metadata[name] for name in ADMINISTRATOR_MEMBERS if name in old.metadata},
+                **checked,
+            }
         client = make_client(
             client_id,
             checked,
@@ -208,7 +217,7 @@ def _checked(
     known = table.keys() | ADMINISTRATOR_MEMBERS.keys()
     whole = {name: value for name, value in policy.defaults.items() if name in known} | checked
     _write_defaults(whole)
-    if whole["token_endpoint_auth_method"] == "none" and "require_pkce" not in checked:  # noqa: S105 - a method
+    if whole["token_endpoint_auth_method"] == "none" and "require_pkce" not in checked:
         whole["require_pkce"] = True
     check_together(whole, wanted)
     return wanted, whole
@@ -244,13 +253,13 @@ def _client_id(given: Any) -> str:
 def _storage(client: Client) -> str:
     """Say how a client's secret is kept: sealed where HMAC needs it, as a digest, or not at all."""
     method = client.token_endpoint_auth_method
-    if method == "client_secret_jwt":  # noqa: S105 - a method, not a secret
+    if method == "client_secret_jwt":
         return "sealed"
     return "digest" if method in SHARED_SECRET else "none"
 
 
 def _first_secret(client: Client, sealer: crypto.Sealer, given: Any) -> tuple[str | None, tuple[ClientSecret, ...]]:
-    """Return the text of a new secret (the given one, or drawn) and what is stored of it."""
+    """Return the text of a new secret, given or drawn, and what is stored of it."""
     storage = _storage(client)
     if storage == "none":
         if given is not None:

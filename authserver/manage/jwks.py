@@ -38,14 +38,18 @@ def _problem(key: dict[str, Any]) -> str | None:
     if kind == "RSA":
         modulus, exponent = _octets(key.get("n")), _octets(key.get("e"))
         low, high = _RSA_BITS
-        good = low <= int.from_bytes(modulus).bit_length() <= high and int.from_bytes(exponent) >= 3  # noqa: PLR2004
-        return None if good and len(exponent) <= 8 and exponent[-1] & 1 else "has an RSA key of a size that is not accepted"
+        good = low <= int.from_bytes(modulus).bit_length() <= high and int.from_bytes(exponent) >= 3
+        return (
+            None
+            if good and len(exponent) <= 8 and exponent[-1] & 1
+            else "has an RSA key of a size that is not accepted"
+        )
     if kind == "EC":
         size = _COORDINATE.get(str(key.get("crv")), -1)
         good = len(_octets(key.get("x"))) == size == len(_octets(key.get("y")))
         return None if good else "has an elliptic-curve key that is not valid"
     if kind == "OKP" and key.get("crv") == "Ed25519":
-        return None if len(_octets(key.get("x"))) == 32 else "has an Ed25519 key that is not valid"  # noqa: PLR2004
+        return None if len(_octets(key.get("x"))) == 32 else "has an Ed25519 key that is not valid"
     return "has a key of a kind that is not supported"
 
 

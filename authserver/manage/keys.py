@@ -69,7 +69,9 @@ def ensure_first(store: Store, sealer: Sealer, *, actor: str) -> bool:
     if store.keys.all():
         return False
     if store.audit.list(0, 1, name="key.first"):
-        raise ManageError("the signing keys of this deployment are gone: restore the database, or run 'authserver key rotate'")
+        raise ManageError(
+            "the signing keys of this deployment are gone: restore the database, or run 'authserver key rotate'"
+        )
     if not keys.ensure_first_keys(store, sealer):
         return False
     store.audit.append(Event("key.first", actor))

@@ -58,7 +58,9 @@ def advice(store: Store, settings: Settings, sealer: Sealer) -> list[str]:
     known = {resource.identifier for resource in store.resources.all()}
     for client in store.clients.all():
         named = {*(client.resources or ()), *client.resource_server_for} - known
-        found += [f"client {client.client_id!r} names a resource that is not registered: {name!r}" for name in sorted(named)]
+        found += [
+            f"client {client.client_id!r} names a resource that is not registered: {name!r}" for name in sorted(named)
+        ]
     return found
 
 

@@ -29,12 +29,22 @@ _ASYMMETRIC: Final = frozenset({"RS256", "PS256", "ES256", "ES384", "EdDSA", "Ed
 PROFILES: Final[Mapping[str, Profile]] = MappingProxyType(
     {
         "oauth21": Profile(
-            {"require_pkce": True, "refresh_rotation": True, "auth_method_pinned": False, "require_redirect_uri": False},
+            {
+                "require_pkce": True,
+                "refresh_rotation": True,
+                "auth_method_pinned": False,
+                "require_redirect_uri": False,
+            },
             ALL_METHODS | _MTLS,
             _ASYMMETRIC,
         ),
         "oidc": Profile(
-            {"require_pkce": False, "refresh_rotation": True, "auth_method_pinned": False, "require_redirect_uri": False},
+            {
+                "require_pkce": False,
+                "refresh_rotation": True,
+                "auth_method_pinned": False,
+                "require_redirect_uri": False,
+            },
             ALL_METHODS | _MTLS,
             _ASYMMETRIC,
         ),
@@ -54,7 +64,12 @@ PROFILES: Final[Mapping[str, Profile]] = MappingProxyType(
             frozenset({"require_pkce", "auth_method_pinned", "require_pushed_authorization_requests"}),
         ),
         "legacy": Profile(
-            {"require_pkce": False, "refresh_rotation": True, "auth_method_pinned": False, "require_redirect_uri": True},
+            {
+                "require_pkce": False,
+                "refresh_rotation": True,
+                "auth_method_pinned": False,
+                "require_redirect_uri": True,
+            },
             SECRET_METHODS,
             frozenset({"RS256"}),
             frozenset({"require_redirect_uri"}),

@@ -93,7 +93,9 @@ def describe(resource: Resource) -> dict[str, Any]:
 
 
 def _scopes(given: Any) -> tuple[Scope, ...]:
-    if isinstance(given, list) and all(isinstance(entry, dict) and set(entry) <= {"name", "description"} for entry in given):
+    if isinstance(given, list) and all(
+        isinstance(entry, dict) and set(entry) <= {"name", "description"} for entry in given
+    ):
         pairs = [(entry.get("name"), entry.get("description", entry.get("name"))) for entry in given]
     elif isinstance(given, dict):
         pairs = list(given.items())

@@ -11,9 +11,13 @@ from urllib.parse import SplitResult, parse_qsl, urlsplit
 _LONGEST: Final = 2048
 _CHARACTERS: Final = re.compile(r"(?:[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})+", re.ASCII)  # RFC 3986 2
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*", re.ASCII)
-_HOST: Final = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?(?:\.[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*\.?")
+_HOST: Final = re.compile(
+    r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?(?:\.[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*\.?"
+)
 # Schemes that a browser runs, opens or draws by itself; some have a dot in names derived from them.
-_DANGEROUS: Final = frozenset({"javascript", "data", "vbscript", "file", "about", "blob", "ftp", "ws", "wss", "view-source"})
+_DANGEROUS: Final = frozenset(
+    {"javascript", "data", "vbscript", "file", "about", "blob", "ftp", "ws", "wss", "view-source"}
+)
 # What our answer adds to the query: a value of the client's own there would stand beside ours (RFC 6749 4.1.2, RFC 9207).
 _OURS: Final = frozenset(
     {"code", "state", "iss", "error", "error_description", "error_uri", "response", "id_token", "access_token"}

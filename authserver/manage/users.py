@@ -7,8 +7,10 @@ from typing import Any, Final
 
 from authserver import crypto
 from authserver.clock import SECOND
+from authserver.identity import passwords
 from authserver.manage.errors import ManageError
 from authserver.records import Event, User
+from authserver.settings import Settings
 from authserver.store import Store
 from authserver.store.errors import Conflict
 
@@ -17,7 +19,23 @@ _MAX_CLAIMS: Final = 32 * 1024
 _EMAIL: Final = re.compile(r"[^\s@\x00-\x1f]{1,64}@[^\s@\x00-\x1f]{1,189}")
 # Claims that the protocol itself says something with (RFC 7519 4.1, OpenID Connect Core 2, RFC 9068 2.2).
 _RESERVED: Final = frozenset(
-    {"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "nonce", "acr", "amr", "azp", "auth_time", "at_hash", "c_hash", "s_hash"}
+    {
+        "iss",
+        "sub",
+        "aud",
+        "exp",
+        "nbf",
+        "iat",
+        "jti",
+        "nonce",
+        "acr",
+        "amr",
+        "azp",
+        "auth_time",
+        "at_hash",
+        "c_hash",
+        "s_hash",
+    }
     | {"sid", "client_id", "scope", "cnf", "events", "act", "authorization_details"}
 )
 
@@ -80,3 +98,11 @@ def describe(user: User) -> dict[str, Any]:
         "created_at": user.created_at // SECOND,
         "claims": dict(user.claims),
     }
+
+
+def hash_password(settings: Settings, user: User, password: str) -> str:
+    """Return the hash to store; raises ManageError, in a sentence, for a password that is not accepted."""
+    problem = passwords.problem(password, (user.username, user.email))
+    if problem:
+        raise ManageError(problem)
+    return passwords.Passwords(settings.passwords).hash(password)

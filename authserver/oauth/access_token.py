@@ -84,7 +84,11 @@ def find(server: "Server", text: str) -> LiveToken | None:
         return None
     claims = orjson.loads(token.claims)
     lives = server.store.tokens.jwt_lives(
-        claims["jti"], token.grant_id, token.client_id, token.sub, claims["iat"] * SECOND
+        jti=claims["jti"],
+        grant_id=token.grant_id,
+        client_id=token.client_id,
+        sub=token.sub,
+        issued_at=claims["iat"] * SECOND,
     )
     return token if lives else None
 

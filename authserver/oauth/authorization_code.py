@@ -110,7 +110,9 @@ def check_response_type(server: "Server", request: Request) -> None:
         raise errors.InvalidRequest(errors.RESPONSE_TYPE_MISSING)
     if response_type not in server.response_types:
         raise errors.UnsupportedResponseType(errors.RESPONSE_TYPE_UNKNOWN)
-    if not request.client.check_response_type(response_type) or not request.client.check_grant_type("authorization_code"):
+    if not request.client.check_response_type(response_type) or not request.client.check_grant_type(
+        "authorization_code"
+    ):
         raise errors.UnauthorizedClient(errors.RESPONSE_TYPE_REFUSED)
 
 
@@ -120,7 +122,9 @@ def open_grant(server: "Server", request: AuthorizationRequest, session: Session
     ``seed`` (32 bytes) makes the code the same for a second submission of the same interaction.
     """
     moment, tokens = now(), server.settings.tokens
-    text, code_digest = new_handle(Kind.CODE) if seed is None else (write_handle(Kind.CODE, seed), digest(Kind.CODE, seed))
+    text, code_digest = (
+        new_handle(Kind.CODE) if seed is None else (write_handle(Kind.CODE, seed), digest(Kind.CODE, seed))
+    )
     grant = Grant(
         grant_id=new_id(),
         client_id=request.client_id,

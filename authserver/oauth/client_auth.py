@@ -3,7 +3,8 @@
 https://www.rfc-editor.org/rfc/rfc6749#section-2.3
 
 It runs first and once, for every grant and endpoint: proofs are not verified for strangers, and a failed attempt takes
-no code and no token. ``client_secret_basic`` and ``client_secret_post`` are one family, because stock clients use either.
+no code and no token. ``client_secret_basic`` and ``client_secret_post`` are one family, because stock clients use
+either.
 
 Plugs into: CLIENT_AUTH, METADATA.
 """
@@ -21,6 +22,7 @@ from joserfc.jwk import Key, KeySet, OctKey
 from authserver import jwt
 from authserver.clock import HOUR, SECOND, now
 from authserver.crypto import client_secret_digest, open_client_secret, same
+from authserver.limits import Exceeded
 from authserver.oauth import errors
 from authserver.oauth.parameters import is_vschar
 from authserver.oauth.request import Request
@@ -132,7 +134,10 @@ def _by_secret(server: "Server", request: Request, client_id: str, secret: str, 
     client = _client(server, client_id)
     if client is None or not secret:
         return None
-    server.limits.check_client(client_id, request.address)
+    try:
+        server.limits.check_client(client_id, request.address)
+    except Exceeded as limit:
+        raise errors.SlowDown(limit.retry_after) from None
     registered = client.token_endpoint_auth_method
     allowed = registered == method or (registered in SECRET_METHODS and not client.auth_method_pinned)
     if allowed and _is_secret(client, secret):
@@ -157,9 +162,7 @@ def _read_basic(header: str) -> tuple[str, str]:
     if scheme.lower() != "basic":
         raise errors.InvalidClient(errors.NOT_AUTHENTICATED)
     try:
-        client_id, colon, secret = b64decode(credentials.strip(), validate=True).decode().partition(":")
-        if not colon:
-            raise ValueError
+        client_id, _, secret = b64decode(credentials.strip(), validate=True).decode().partition(":")
         # 2.3.1 and Appendix B: each half is form-encoded; decoded exactly once.
         return unquote_plus(client_id, errors="strict"), unquote_plus(secret, errors="strict")
     except (ValueError, Base64Error):

@@ -1,7 +1,7 @@
 """The error codes of OAuth and OpenID, and the only place where their descriptions are written.
 
-Descriptions are fixed sentences of printable ASCII (RFC 6749 5.2), never the client's words: an error page or a log that
-repeats input is a way in.
+Descriptions are fixed sentences of printable ASCII (RFC 6749 5.2), never the client's words: an error page or a log
+that repeats input is a way in.
 """
 
 from typing import Final
@@ -120,13 +120,17 @@ class InsufficientScope(Refusal):
 
 
 class SlowDown(Refusal):
-    """Too many failed attempts; 429 with Retry-After (RFC 6585 4)."""
+    """Too many failed attempts; 429 with Retry-After in seconds (RFC 6585 4)."""
 
     error = "invalid_client"
     status_code = 429
 
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(TOO_MANY_FAILURES)
+        self.retry_after = retry_after
 
-class NotRedirectable(Exception):  # noqa: N818 - it is the page that people see, not an OAuth error response
+
+class NotRedirectable(Exception):
     """An authorization request that may not be answered by a redirect: unknown client, unproven redirect URI."""
 
     def __init__(self, code: str, sentence: str, hint: str) -> None:

@@ -3,7 +3,8 @@
 https://www.rfc-editor.org/rfc/rfc9207
 
 The authorization response names its issuer, so that a client which talks to several servers cannot be led to send the
-code of one to another (mix-up). Errors carry it, too (2): a client to which it was announced refuses a response without.
+code of one to another (mix-up). Errors carry it, too (2): a client to which it was announced refuses a response
+without.
 
 Plugs into: AUTHORIZE_RESPOND, METADATA.
 """

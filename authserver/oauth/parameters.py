@@ -1,8 +1,8 @@
 """Reading parameters (RFC 6749 3.1, 3.2 and Appendix A and B).
 
 Bodies at POST endpoints, the query at authorization by GET; UTF-8, strict; only ``&`` separates. A parameter without a
-value counts as omitted (RFC 6749 3.1, 3.2). A recognised one that stands twice is refused, ``resource`` and ``audience``
-aside; unknown ones are ignored.
+value counts as omitted (RFC 6749 3.1, 3.2). A recognised one that stands twice is refused, ``resource`` and
+``audience`` aside; unknown ones are ignored.
 
 Plugs into: both endpoints, before everything else; AUTHORIZE_CHECK.
 """
@@ -84,7 +84,9 @@ def is_vschar(text: str) -> bool:
 
 def _sort_out_repeats(parameters: Parameters, pairs: list[tuple[str, str]], recognised: frozenset[str]) -> None:
     names = Counter(name for name, _ in pairs)
-    parameters.repeated = frozenset(name for name, times in names.items() if times > 1 and name in recognised) - MAY_REPEAT
+    parameters.repeated = (
+        frozenset(name for name, times in names.items() if times > 1 and name in recognised) - MAY_REPEAT
+    )
     parameters.lists = {
         name: tuple(value for key, value in pairs if key == name and value) for name in MAY_REPEAT if name in names
     }

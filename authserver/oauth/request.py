@@ -18,17 +18,15 @@ _NO_LISTS: Mapping[str, tuple[str, ...]] = {}
 class Parameters(OAuth2Payload):
     """The parameters of a request; only ``resource`` and ``audience`` may stand more than once (``lists``)."""
 
-    __slots__ = ("data", "datalist", "lists", "repeated")
-    data: dict[str, str]
+    data: dict[str, str] = {}  # noqa: RUF012 - replaces Authlib's property; each instance sets its own
 
     def __init__(self, data: dict[str, str]) -> None:
         self.data = data
-        self.datalist = {}
         self.lists: Mapping[str, tuple[str, ...]] = _NO_LISTS
         self.repeated: frozenset[str] = frozenset()
 
     @property
-    def response_type(self) -> str | None:
+    def response_type(self) -> str | None:  # type: ignore[override] # Authlib's stubs leave out None
         """Return the response type as sent: order and spelling are the caller's affair (RFC 6749 3.1.1)."""
         return self.data.get("response_type")
 
@@ -36,6 +34,8 @@ class Parameters(OAuth2Payload):
 class Request(OAuth2Request):
     """A request at one of the protocol endpoints."""
 
+    payload: Parameters
+    headers: Mapping[str, str]
     # Two of Authlib's read-only properties are plain attributes here.
     form: dict[str, str] = {}  # noqa: RUF012 - each instance sets its own
     redirect_uri: str = ""  # redirect_uri
@@ -77,7 +77,7 @@ class Request(OAuth2Request):
         self.issued_at = 0  # issue: microseconds
         self.response: dict[str, Any] = {}  # issue: the token response
 
-    @property
+    @property  # type: ignore[override] # Authlib's stubs leave out None
     def scope(self) -> str | None:
         """Return the scope as asked for."""
         return self.parameters.get("scope")

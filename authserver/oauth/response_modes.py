@@ -1,5 +1,8 @@
-"""Response modes: query and fragment (OAuth 2.0 Multiple Response Type Encoding Practices 2.1) and form_post
-(OAuth 2.0 Form Post Response Mode). Successes and errors go out by the same functions.
+"""Response modes: query, fragment (OAuth 2.0 Multiple Response Types 2.1) and form_post (OAuth 2.0 Form Post).
+
+https://openid.net/specs/oauth-v2-form-post-response-mode-1_0.html
+
+Successes and errors go out by the same functions.
 
 Plugs into: AUTHORIZE_CHECK (early: later errors already use the mode), RESPONSE_MODES, METADATA.
 """

@@ -16,6 +16,7 @@ from joserfc.jwk import Key
 from authserver import jwt
 from authserver.clock import SECOND, now
 from authserver.crypto import Sealer
+from authserver.identity.passwords import Passwords
 from authserver.keys import KeyRing
 from authserver.limits import Limits
 from authserver.oauth import client_auth, errors, metadata
@@ -33,7 +34,7 @@ CLIENT_CACHE: Final = SECOND  # a disabled client or withdrawn secret counts on 
 _CACHED_CLIENTS: Final = 10_000
 
 
-class Server(rfc6749.AuthorizationServer):  # type: ignore[misc] # Authlib's hooks are untyped
+class Server(rfc6749.AuthorizationServer):
     """Everything that the protocol needs, made once per process by ``app.py``."""
 
     def __init__(
@@ -52,6 +53,7 @@ class Server(rfc6749.AuthorizationServer):  # type: ignore[misc] # Authlib's hoo
         self.keys = keys
         self.sealer = sealer
         self.limits = limits
+        self.passwords = Passwords(settings.passwords)
         self.outbound = outbound
         self.registry: Any = registry
         self.base_path = urlsplit(settings.issuer).path
@@ -66,7 +68,7 @@ class Server(rfc6749.AuthorizationServer):  # type: ignore[misc] # Authlib's hoo
 
     # What is read often and changes seldom is kept for a second (DECISIONS, Client authentication).
 
-    def query_client(self, client_id: str) -> Client | None:
+    def query_client(self, client_id: str) -> Client | None:  # type: ignore[override] # ours has Authlib's methods
         """Return a client, at most a second old."""
         moment = now()
         kept = self._clients.get(client_id)
@@ -90,6 +92,10 @@ class Server(rfc6749.AuthorizationServer):  # type: ignore[misc] # Authlib's hoo
     def resources(self) -> tuple[Resource, ...]:
         """Return all resources."""
         return tuple(self._read_resources()[1].values())
+
+    def forget(self) -> None:
+        """Drop what is kept for a second: whoever has just changed a client or a resource here sees the change."""
+        self._clients, self._resources = {}, (0, {}, frozenset())
 
     def _read_resources(self) -> tuple[int, dict[str, Resource], frozenset[str]]:
         moment = now()
@@ -119,17 +125,19 @@ class Server(rfc6749.AuthorizationServer):  # type: ignore[misc] # Authlib's hoo
 
     # Authlib's side.
 
-    def authenticate_client(self, request: Request, methods: Any, endpoint: str = "token") -> Client:
+    def authenticate_client(  # type: ignore[override] # requests here are ours
+        self, request: Request, methods: Any, endpoint: str = "token"
+    ) -> Client:
         """Give Authlib the client that ``client_auth`` has proven already."""
         del methods, endpoint
         return request.client
 
-    def get_token_grant(self, request: Request) -> "Issuing":
-        """Return the grant for the request's grant type; raises UnsupportedGrantType."""
+    def get_token_grant(self, request: Request) -> Any:  # type: ignore[override] # requests here are ours
+        """Return the grant (``Issuing`` and Authlib's) for the grant type; raises UnsupportedGrantType."""
         grant = self._grants.get(request.parameters["grant_type"])
         if grant is None:
             raise errors.UnsupportedGrantType(errors.GRANT_TYPE_UNKNOWN)
-        return grant(request, self)  # type: ignore[no-any-return] # a registry entry
+        return grant(request, self)
 
     def send_signal(self, name: str, *args: Any, **kwargs: Any) -> None:
         """Do nothing: there are no signals here."""
@@ -158,7 +166,7 @@ class Server(rfc6749.AuthorizationServer):  # type: ignore[misc] # Authlib's hoo
 
     def refuse_authorization(self, request: AuthorizationRequest, error: errors.OAuth2Error) -> Answer | FormPost:
         """Write an error response to the proven redirect URI (RFC 6749 4.1.2.1)."""
-        parameters = {"error": error.error, "error_description": error.get_error_description()}
+        parameters = {"error": str(error.error), "error_description": error.get_error_description()}
         return self.respond_authorization(request, parameters)
 
 
@@ -190,8 +198,8 @@ class Issuing:
 def error_answer(error: errors.OAuth2Error) -> Answer:
     """Write an error as JSON (RFC 6749 5.2)."""
     body = {"error": error.error, "error_description": error.get_error_description()}
-    if error.status_code == 401:  # noqa: PLR2004 - Unauthorized
+    if error.status_code == 401:
         return json_answer(401, body, ("WWW-Authenticate", 'Basic realm="authserver", charset="UTF-8"'))
-    if error.status_code == 429:  # noqa: PLR2004 - Too Many Requests
-        return json_answer(429, body, ("Retry-After", "60"))
+    if isinstance(error, errors.SlowDown):
+        return json_answer(429, body, ("Retry-After", str(error.retry_after)))
     return json_answer(error.status_code or 400, body)

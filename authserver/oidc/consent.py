@@ -2,8 +2,8 @@
 
 https://openid.net/specs/openid-connect-core-1_0.html#Consent
 
-Remembered per user, client, origin of the redirect URI, resource and scope set. Never remembered for public clients whose
-redirect another program can claim (RFC 8252 8.6); for self-registered clients only within one session.
+Remembered per user, client, origin of the redirect URI, resource and scope set. Never remembered for public clients
+whose redirect another program can claim (RFC 8252 8.6); for self-registered clients only within one session.
 
 Plugs into: ``oidc/interaction.py``.
 """
@@ -98,14 +98,15 @@ def asked(server: "Server", client: Client, request: AuthorizationRequest, sessi
     parts = []
     for identifier, names in _by_resource(server, request, scopes).items():
         resource = server.resource(identifier) if identifier else None
-        sentences = {scope.name: scope.description for scope in resource.scopes} if resource else _all_sentences(server)
-        shown = tuple(Scope(name, sentences.get(name, name)) for name in names)
+        known = {scope.name: scope.description for scope in resource.scopes} if resource else sentences(server)
+        shown = tuple(Scope(name, known.get(name, name)) for name in names)
         if shown or identifier:
             parts.append(Part(identifier, resource.name if resource else None, shown))
     return Asked(tuple(parts), "offline_access" in scopes, origin_of(request.redirect_uri), client.public)
 
 
-def _all_sentences(server: "Server") -> dict[str, str]:
+def sentences(server: "Server") -> dict[str, str]:
+    """Return what is said to people about each scope value."""
     return {scope.name: scope.description for row in server.resources() for scope in row.scopes} | SENTENCES
 
 
@@ -124,7 +125,7 @@ def _without_offline(client: Client, request: AuthorizationRequest, remembered: 
 
 
 def _by_resource(server: "Server", request: AuthorizationRequest, scopes: list[str]) -> dict[str, tuple[str, ...]]:
-    """Sort the scope values to the resources that know them; the rest belongs to the person and the default resource."""
+    """Sort the scope values to the resources that know them; the rest is about the person."""
     sorted_out: dict[str, tuple[str, ...]] = {}
     left = dict.fromkeys(scopes)
     for identifier in request.resources:
@@ -139,7 +140,7 @@ def _by_resource(server: "Server", request: AuthorizationRequest, scopes: list[s
 def _may_be_remembered(server: "Server", client: Client, redirect_uri: str) -> bool:
     if not client.public or redirect_uri.startswith("https:"):
         return True
-    # A loopback URI with a fixed port, registered by an administrator, counts as ordinary while the issuer is there, too.
+    # A loopback URI with a fixed port, registered by an administrator, counts as ordinary while the issuer is, too.
     port = redirect_uri.removeprefix("http://").partition("/")[0].rpartition(":")[2]
     fixed = redirect_uri in client.redirect_uris and redirect_uri.startswith("http://") and port.isdigit()
     return fixed and client.origin == "administrator" and server.settings.loopback

@@ -2,7 +2,7 @@
 
 https://openid.net/specs/openid-connect-rpinitiated-1_0.html
 
-A valid ``id_token_hint`` of the session in this browser ends it at once and returns to a registered URI; everything else
+A valid ``id_token_hint`` of the session in this browser ends it at once and returns to a registered URI; all else
 asks the person first (2, 6). Nothing is returned to without a hint: who sent the browser is then not proven.
 
 Plugs into: METADATA; ``web/logout.py`` is its page.
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from authserver.oauth.server import Server
 
 PATH: Final = "/logout"
-PARAMETERS: Final = frozenset({"id_token_hint", "post_logout_redirect_uri", "logout_hint", "client_id", "state", "ui_locales"})
+PARAMETERS: Final = frozenset(
+    {"id_token_hint", "post_logout_redirect_uri", "logout_hint", "client_id", "state", "ui_locales"}
+)
 
 
 class InvalidLogout(ValueError):

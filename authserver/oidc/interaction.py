@@ -3,7 +3,8 @@
 https://openid.net/specs/openid-connect-core-1_0.html#Authenticates
 
 The request is validated once and kept; pages carry only the interaction's id, which counts together with the cookie of
-the browser that began it. Each browser has a fixed number of places for open interactions; a new one takes the oldest's.
+the browser that began it. Each browser has a fixed number of places for open interactions; a new one takes the
+oldest's.
 
 Plugs into: ``web/authorize.py``, ``web/login.py``, ``web/consent.py``.
 """
@@ -72,7 +73,7 @@ def load(server: "Server", interaction_id: str, browser_id: str) -> Interaction 
     """Return an open interaction of this browser, or None: unknown, expired, of another browser."""
     handle, _, place = interaction_id.rpartition(".")
     digest = digest_of(Kind.INTERACTION, handle)
-    if digest is None or not (place.isascii() and place.isdigit() and len(place) < 4):  # noqa: PLR2004 - three digits
+    if digest is None or not (place.isascii() and place.isdigit() and len(place) < 4):
         return None
     item = server.store.ephemeral.get(SPACE, f"{browser_id}.{place}")
     if item is None:
@@ -107,11 +108,17 @@ def step(server: "Server", interaction: Interaction, sessions: tuple[Session, ..
     session = account(interaction, sessions)
     if session is None:
         chosen = interaction.sid is not None
-        return "select_account" if "select_account" in interaction.request.prompt and sessions and not chosen else "login"
+        return (
+            "select_account" if "select_account" in interaction.request.prompt and sessions and not chosen else "login"
+        )
     if not _fresh(interaction, session):
         return "login"
     decided = interaction.decision == "allow" and interaction.decided_by == session.sub
-    return "done" if decided or not consent.is_needed(server, interaction.client, interaction.request, session) else "consent"
+    return (
+        "done"
+        if decided or not consent.is_needed(server, interaction.client, interaction.request, session)
+        else "consent"
+    )
 
 
 def account(interaction: Interaction, sessions: tuple[Session, ...]) -> Session | None:
@@ -146,9 +153,7 @@ def decide(server: "Server", interaction: Interaction, session: Session, *, allo
         return
     if allow:
         consent.remember(server, interaction.client, interaction.request, session)
-    _store(
-        server, interaction, sid=session.sid, decision="allow" if allow else "deny", decided_by=session.sub
-    )
+    _store(server, interaction, sid=session.sid, decision="allow" if allow else "deny", decided_by=session.sub)
 
 
 def finish(server: "Server", interaction: Interaction, sessions: tuple[Session, ...]) -> Answer | FormPost:

@@ -2,8 +2,8 @@
 
 https://openid.net/specs/openid-connect-core-1_0.html#UserInfo
 
-GET and POST, the token in the header or in the body of a POST (RFC 6750 2.1, 2.2), never in the URL. It takes every live
-access token of ours with the scope openid, whatever its audience.
+GET and POST, the token in the header or in the body of a POST (RFC 6750 2.1, 2.2), never in the URL. It takes every
+live access token of ours with the scope openid, whatever its audience.
 
 Plugs into: ENDPOINTS, METADATA.
 """

@@ -1,7 +1,7 @@
 """Persistence: the only door to the database and to Redis.
 
-Each verb is one business step in one transaction, durable when it returns; records go in and out, never rows. Errors are
-those of ``errors``. Times are read inside the verbs, from ``clock``.
+Each verb is one business step in one transaction, durable when it returns; records go in and out, never rows. Errors
+are those of ``errors``. Times are read inside the verbs, from ``clock``.
 """
 
 from sqlalchemy import literal_column, make_url, select
@@ -44,7 +44,7 @@ class Store:
         self.tokens = Tokens(database)
         self.keys = Keys(database)
         self.audit = Audit(database)
-        # What mints tokens when used twice (device codes, initial access tokens) stays in the database, whatever holds the rest.
+        # What mints tokens when used twice (device codes, initial access tokens) is in the database, never in Redis.
         self.single_use: Ephemeral = SqlEphemeral(database)
         self.ephemeral: Ephemeral = ephemeral or self.single_use
         self._purge = Purge(database)

@@ -55,7 +55,7 @@ def make_client(  # noqa: PLR0913 - what a row of clients holds
     created_at: int = 0,
     updated_at: int = 0,
 ) -> Client:
-    """Return the client whose typed members are read from ``metadata`` (RFC 7591 2); a missing or null one is the default."""
+    """Return the client whose typed members are read from ``metadata`` (RFC 7591 2); what is missing is the default."""
     typed: dict[str, Any] = {name: _typed(name, metadata[name]) for name in _MEMBERS if metadata.get(name) is not None}
     return Client(
         client_id=client_id,
@@ -187,7 +187,7 @@ class Clients:
         self._database.transaction(work)
 
     def update(self, client: Client, event: Event) -> bool:
-        """Replace metadata, profile, secrets and origin of a client; say whether it exists. Withdrawn secrets stay withdrawn."""
+        """Replace metadata, profile, secrets and origin of a client; say whether it exists."""
         row = to_row(client)
         row["of_client"] = row.pop("client_id")
 
@@ -210,9 +210,10 @@ class Clients:
         return self._database.transaction(work, lasting=True)
 
     def delete(self, client_id: str, event: Event) -> bool:
-        """Delete a client with its consents, and revoke its grants; its tokens are dead without it, the cleaner takes them.
+        """Delete a client with its consents, and revoke its grants; say whether it was there.
 
-        A later client of the same id does not revive them: no client accepts tokens from before it was added.
+        Its tokens are dead without it and go with the cleaner. A later client of the same id does not revive them: none
+        accepts tokens from before it was added.
         """
 
         def work(transaction: Transaction) -> bool:

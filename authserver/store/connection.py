@@ -1,8 +1,8 @@
 """The driver connections of one process.
 
 SQLAlchemy's pool costs more per check-out than a prepared read. Here a verb takes the connection that was given back
-last (two atomic steps on a deque) and gives it back: no more connections than verbs that ran at the same moment, nothing
-that hangs on a thread which may die, and the most used connection has the warmest caches.
+last (two atomic steps on a deque) and gives it back: no more connections than verbs that ran at the same moment,
+nothing that hangs on a thread which may die, and the most used connection has the warmest caches.
 """
 
 import contextlib
@@ -85,7 +85,7 @@ class Links:
         self.clear()
 
     def forget(self) -> None:
-        """Start empty in a forked child: the connections are the parent's, and closing them here would end them there."""
+        """Start empty in a forked child: the connections are the parent's, and closing them would end them there."""
         self._abandoned.append(self._idle)
         self._reset()
 

@@ -72,7 +72,7 @@ class Credentials:
     def replace(self, sub: str, kind: str, secret: str, event: Event, keep_sid: str | None = None) -> None:
         """Change a password: everything that the old one opened is over, but for the session ``keep_sid``.
 
-        Grants are revoked, sessions ended, and what was prepared before now (a code on its way to the database) is dead.
+        Grants are revoked, sessions ended, and what was prepared before now (a code on its way here) is dead.
         """
 
         def work(transaction: Transaction) -> None:

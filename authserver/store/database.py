@@ -10,7 +10,7 @@ import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 from sqlalchemy import Connection, Engine, Table
 from sqlalchemy.dialects import postgresql, sqlite
@@ -84,13 +84,15 @@ class Database(ABC):
         self.append_audit = self.prepare(audit.insert().inline(), keys=AUDIT_COLUMNS)
         _open_databases.add(self)
 
+    @overload
+    def prepare(self, core: Executable, *, keys: Sequence[str] | None = None) -> Statement[Row]: ...
+
+    @overload
+    def prepare(self, core: Executable, make: Callable[[Any], R]) -> Statement[R]: ...
+
     def prepare(
-        self,
-        core: Executable,
-        make: Callable[[Any], R] = as_is,
-        *,
-        keys: Sequence[str] | None = None,  # type: ignore[assignment]
-    ) -> Statement[R]:
+        self, core: Executable, make: Callable[[Any], Any] = as_is, *, keys: Sequence[str] | None = None
+    ) -> Statement[Any]:
         """Compile a statement for this database; see ``Statement``."""
         return Statement(core, self.engine.dialect, make, keys)
 

@@ -1,8 +1,8 @@
 """Short-lived and single-use things, under seven verbs: on the database here, on Redis in ``ephemeral_redis``.
 
-A *space* names what kind of thing it is (interaction, pushed request, jti, counter). An item whose ``expires_at`` is not
-later than now is not there, whether or not the cleaner took it. Each item has a version, which never comes back for the
-same key: it begins with the time and grows with each swap.
+A *space* names what kind of thing it is (interaction, pushed request, jti, counter). An item whose ``expires_at`` is
+not later than now is not there, whether or not the cleaner took it. Each item has a version, which never comes back
+for the same key: it begins with the time and grows with each swap.
 """
 
 from typing import Any, Protocol

@@ -6,7 +6,7 @@ counts with the next statement, on every node.
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, and_, exists, literal_column, or_, select
+from sqlalchemy import ColumnElement, FromClause, Select, and_, exists, literal_column, or_, select
 
 from authserver.store.statement import NOW
 from authserver.store.tables import clients, grants, sessions, users
@@ -31,7 +31,7 @@ def owners_allow(issued_at: Any) -> ColumnElement[bool]:
 
 def in_force(client_id: Any, sub: Any, issued_at: Any, grant: FromClause = grants) -> ColumnElement[bool]:
     """Say that client, user and session allow it, inside a statement that names ``grant``."""
-    owned = select(literal_column("1")).select_from(owners(clients, sub, grant))
+    owned: Select[Any] = select(literal_column("1")).select_from(owners(clients, sub, grant))
     return exists(
         owned.where(clients.c.client_id == client_id, owners_allow(issued_at)).correlate_except(
             clients, users, sessions

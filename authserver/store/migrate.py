@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from sqlalchemy import column, select, table
+from sqlalchemy import ColumnClause, column, select, table
 from sqlalchemy.exc import DBAPIError
 
 import authserver
@@ -14,7 +14,7 @@ NEWEST = "0001"
 
 def is_current(database: Database) -> bool:
     """Say whether the database is at the newest revision; raises Busy or Unavailable when it does not answer."""
-    version = column("version_num")
+    version: ColumnClause[str] = column("version_num")
     try:
         row = database.one(database.prepare(select(version).select_from(table("alembic_version", version))))
     except (Busy, Unavailable):

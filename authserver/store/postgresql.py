@@ -42,7 +42,7 @@ class PostgresDatabase(Database):
             f"SET lock_timeout = {settings.database.busy_ms}; SET statement_timeout = {_STATEMENT_MS}; "
             f"SET idle_in_transaction_session_timeout = {_STATEMENT_MS}; SET jit = off"
         )
-        known = {
+        known: dict[str, Any] = {
             "connect_timeout": _CONNECT_SECONDS,
             "tcp_user_timeout": _UNANSWERED_MS,
             "application_name": "authserver",
@@ -54,7 +54,7 @@ class PostgresDatabase(Database):
             paramstyle="format",
             connect_args={name: value for name, value in known.items() if name not in url.query},
         )
-        self._arguments = known | engine.dialect.create_connect_args(engine.url)[1]
+        self._arguments = known | dict(engine.dialect.create_connect_args(engine.url)[1])
         super().__init__(engine, settings.database.pool_size, settings.database.busy_ms / 1000)
 
     def connect(self) -> Any:

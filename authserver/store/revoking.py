@@ -8,7 +8,7 @@ from authserver.store.tables import grants, sessions
 
 
 def revoke_grants(database: Database, *which: ColumnElement[bool]) -> Statement[Row]:
-    """Return the statement (now, reason) that revokes the grants that ``which`` describes and that are not revoked yet."""
+    """Return the statement (now, reason) that revokes the grants of this description that are not revoked yet."""
     return database.prepare(
         update(grants)
         .where(grants.c.revoked_at.is_(None), *which)
@@ -17,7 +17,7 @@ def revoke_grants(database: Database, *which: ColumnElement[bool]) -> Statement[
 
 
 def end_sessions(database: Database, *which: ColumnElement[bool]) -> Statement[Row]:
-    """Return the statement (now, reason) that ends the sessions that ``which`` describes and that are not ended yet."""
+    """Return the statement (now, reason) that ends the sessions of this description that are not ended yet."""
     return database.prepare(
         update(sessions).where(sessions.c.ended_at.is_(None), *which).values(ended_at=NOW, ended_reason=text("reason"))
     )

@@ -10,8 +10,6 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
-    Text,
-    LargeBinary,
     bindparam,
     case,
     exists,

@@ -4,12 +4,12 @@ from collections.abc import Iterable
 
 from sqlalchemy import ColumnElement, Select, select, update
 
+from authserver import clock
 from authserver.records import Event, Session
 from authserver.store.database import Database, Transaction
 from authserver.store.revoking import end_sessions, revoke_grants
 from authserver.store.statement import NOW, number, octets, text
 from authserver.store.tables import grants, sessions, users
-from authserver import clock
 
 
 def _live(which: ColumnElement[bool]) -> Select[tuple[object, ...]]:
@@ -137,7 +137,7 @@ class Sessions:
         return self._database.transaction(work, lasting=True)
 
     def end_all(self, sub: str, reason: str, event: Event, keep_sid: str | None = None) -> int:
-        """End every session of a user but ``keep_sid``, and revoke their grants, but for offline ones; return how many."""
+        """End a user's sessions but ``keep_sid``, and revoke their grants, but for offline ones; return how many."""
 
         def work(transaction: Transaction) -> int:
             arguments = {"of_sub": sub, "keep_sid": keep_sid or "", "now": transaction.now, "reason": reason}

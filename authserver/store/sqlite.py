@@ -79,7 +79,7 @@ class SqliteDatabase(Database):
         return self._connect(full=self._full, wait=self._busy)
 
     def open_as(self, *, full: bool, wait: float | None = None) -> sqlite3.Connection:
-        """Open a connection that syncs each commit (``full``) or waits otherwise for locks; raises the store's errors."""
+        """Open a connection that syncs each commit (``full``) or waits ``wait`` seconds for locks."""
         try:
             return self._connect(full=full, wait=self._busy if wait is None else wait)
         except Exception as error:  # noqa: BLE001 - whatever the driver raises becomes the store's own error

@@ -1,8 +1,8 @@
 """A Core statement, compiled once and run on the driver's own cursor.
 
-What SQLAlchemy does for each execution (look up the compiled form, convert values both ways, wrap the result) costs more
-than the database itself. So a statement is written as Core, compiled once for its dialect, and refused when it would
-need a conversion: the columns hold only what both drivers take and give as Python's own.
+What SQLAlchemy does for each execution (look up the compiled form, convert values both ways, wrap the result) costs
+more than the database itself. So a statement is written as Core, compiled once for its dialect, and refused when it
+would need a conversion: the columns hold only what both drivers take and give as Python's own.
 """
 
 from collections.abc import Callable, Sequence
@@ -53,14 +53,14 @@ def as_is(row: Row) -> Row:
 
 
 class Statement(Generic[R]):
-    """A statement for one dialect: ``sql``, ``bind`` (names to a tuple in the driver's order) and ``make`` (row to record)."""
+    """A statement of one dialect: ``sql``, ``bind`` (names to the driver's tuple) and ``make`` (row to record)."""
 
     __slots__ = ("bind", "core", "make", "returns", "sql")
 
     def __init__(
         self, core: Executable, dialect: Dialect, make: Callable[[Any], R], keys: Sequence[str] | None = None
     ) -> None:
-        """Compile ``core``; ``keys`` names the columns of an INSERT; raises TypeError for what cannot run unconverted."""
+        """Compile ``core``; ``keys`` names the columns of an INSERT; raises TypeError for what needs a conversion."""
         compiled = cast(SQLCompiler, cast(Any, core).compile(dialect=dialect, column_keys=keys))
         columns = list(getattr(core, "exported_columns", ()))
         for bound in compiled.binds.values():
@@ -94,7 +94,7 @@ def _converts(kind: TypeEngine[Any], processor: object) -> bool:
 
 
 def _binder(compiled: SQLCompiler) -> Callable[..., Row]:
-    """Write the function from named arguments to the driver's tuple: a missing or unknown name is a TypeError by itself."""
+    """Write the function from named arguments to the driver's tuple; a missing or unknown name is a TypeError."""
     names: dict[str, None] = {}
     constants: dict[str, Any] = {}
     places = []

@@ -1,7 +1,7 @@
 """The whole schema, in reading order.
 
-Only types that both drivers hand over as Python's own: text, 64-bit integers (times in microseconds, yes and no as 1 and
-0), bytes. JSON is text. Then a prepared row needs no conversion (``statement.py`` refuses anything else at start).
+Only types that both drivers hand over as Python's own: text, 64-bit integers (times in microseconds, yes and no as 1
+and 0), bytes. JSON is text. Then a prepared row needs no conversion (``statement.py`` refuses anything else at start).
 """
 
 from typing import Any

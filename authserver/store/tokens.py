@@ -17,7 +17,7 @@ _LAST_OF_SECOND = clock.SECOND - 1
 
 
 def _refresh_state(row: Row) -> RefreshState:
-    return RefreshState(*row[:5], grant=Grant._make(row[5:]))
+    return RefreshState._make((*row[:5], Grant._make(row[5:])))
 
 
 class Tokens:
@@ -95,7 +95,7 @@ class Tokens:
         """Return a refresh token in whatever state it is, with its grant; ``alive`` speaks of the grant."""
         return self._database.one(self._find_refresh, digest=digest, now=clock.now())
 
-    def rotate(  # noqa: PLR0913 - what a rotation is
+    def rotate(
         self,
         digest: bytes,
         client_id: str,
@@ -108,9 +108,10 @@ class Tokens:
     ) -> Rotation:
         """Rotate a refresh token of this client, in one transaction with the access token of the answer.
 
-        ``rotated``: the successor that the caller made is stored. ``repeated``: another request of the last ``grace_us``
-        was first; its salt and successor digest come back, and the caller makes the same successor of them. ``reused``:
-        the token was rotated before its window; its grant is revoked now. ``refused``: anything else, nothing changed.
+        ``rotated``: the successor that the caller made is stored. ``repeated``: another request was first, less than
+        ``grace_us`` ago; its salt and successor digest come back, and the caller makes the same successor of them.
+        ``reused``: the token was rotated before its window; its grant is revoked now. ``refused``: anything else,
+        nothing changed.
         """
         arguments = {"salt": salt, "successor": successor_digest, "sliding": sliding_us}
         return self._rotations.rotate(digest, client_id, arguments, grace_us, access)
@@ -141,10 +142,10 @@ class Tokens:
         )
 
     def jwt_lives(self, *, jti: str, grant_id: str | None, client_id: str, sub: str, issued_at: int) -> bool:
-        """Say whether a JWT whose signature and times are good is in force: not revoked, its grant, client and user live.
+        """Say whether a JWT with good signature and times is in force: not revoked, its grant, client and user live.
 
-        ``issued_at`` is its ``iat`` in microseconds. That claim counts whole seconds, so the JWT may have been issued at
-        any moment of that second: it is not held against a user or client who changed in the same one.
+        ``issued_at`` is its ``iat`` in microseconds. That claim counts whole seconds, so the JWT may have been issued
+        at any moment of that second: it is not held against a user or client who changed in the same one.
         """
         arguments = {"jti": jti, "grant_id": grant_id, "client_id": client_id, "sub": sub}
         issued_by = issued_at + _LAST_OF_SECOND

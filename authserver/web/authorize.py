@@ -1,7 +1,7 @@
 """The authorization endpoint (RFC 6749 3.1) and its way back from login and consent.
 
-A request that needs nothing from the user (session there, consent there) is answered at once, without an interaction and
-without Flask (``quick``); every other one is kept and continues on pages.
+A request that needs nothing from the user (session there, consent there) is answered at once, without an interaction
+and without Flask (``quick``); every other one is kept and continues on pages.
 """
 
 from hashlib import sha256

@@ -1,7 +1,7 @@
 """The short way: protocol endpoints without a page are answered before Flask is entered.
 
-Measured, Flask's routing and contexts cost 90 to 140 µs of a request that takes 200. Flask serves everything that people
-see, and the same functions (``protocol.py``) when this way is switched off by ``AUTHSERVER_GATEWAY``.
+Measured, Flask's routing and contexts cost 90 to 140 µs of a request that takes 200. Flask serves everything that
+people see, and the same functions (``protocol.py``) when this way is switched off by ``AUTHSERVER_GATEWAY``.
 """
 
 import secrets
@@ -86,7 +86,9 @@ class Gateway:
             return Answer(204, b"", [allow, *self._origins.preflight(route.name, origin)])
         if len(environ.get("QUERY_STRING", "")) > MAX_URL:
             return Answer(414, b"", [])
-        answer = protocol.respond(self._server, route, environ) if method in route.methods else Answer(405, b"", [allow])
+        answer = (
+            protocol.respond(self._server, route, environ) if method in route.methods else Answer(405, b"", [allow])
+        )
         cors = self._origins.headers(route.name, origin)
         return Answer(answer.status, answer.body, [*answer.headers, *cors]) if cors else answer
 

@@ -34,7 +34,10 @@ def counters() -> Response:
     """Answer the counters of this process in the Prometheus text format, to whoever is on this machine."""
     if not _is_local(request.environ.get("REMOTE_ADDR", "")) or "HTTP_X_FORWARDED_FOR" in request.environ:
         return _say("not found", 404)
-    lines = ["# HELP authserver_answers_total Answers by endpoint and status.", "# TYPE authserver_answers_total counter"]
+    lines = [
+        "# HELP authserver_answers_total Answers by endpoint and status.",
+        "# TYPE authserver_answers_total counter",
+    ]
     lines += [
         f'authserver_answers_total{{endpoint="{endpoint}",status="{status}",process="{os.getpid()}"}} {number}'
         for (endpoint, status), number in sorted(metrics.counts().items())
@@ -43,7 +46,7 @@ def counters() -> Response:
 
 
 def _say(word: str, status: int) -> Response:
-    headers = _NO_STORE if status != 503 else {**_NO_STORE, "Retry-After": "5"}  # noqa: PLR2004 - RFC 9110 15.6.4
+    headers = _NO_STORE if status != 503 else {**_NO_STORE, "Retry-After": "5"}
     return Response(f'{{"status":"{word}"}}\n', status, headers, content_type="application/json")
 
 

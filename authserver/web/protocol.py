@@ -25,8 +25,14 @@ Environ = dict[str, Any]
 MAX_BODY: Final = 64 * 1024
 RETRY_AFTER: Final = ("Retry-After", "1")
 _NOTHING: Final = Parameters({})
-_AWAY: Final = {"error": "temporarily_unavailable", "error_description": "The server cannot answer now; try again soon."}
-_FAILED: Final = {"error": "server_error", "error_description": "The server failed to answer; the failure was recorded."}
+_AWAY: Final = {
+    "error": "temporarily_unavailable",
+    "error_description": "The server cannot answer now; try again soon.",
+}
+_FAILED: Final = {
+    "error": "server_error",
+    "error_description": "The server failed to answer; the failure was recorded.",
+}
 _TOO_LARGE: Final = {"error": "invalid_request", "error_description": errors.TOO_LARGE}
 
 
@@ -39,7 +45,7 @@ class Route(NamedTuple):
     respond: Callable[[Server, Request], Answer]
 
 
-class TooLarge(Exception):  # noqa: N818 - an outcome that becomes 413, not an error to report
+class TooLarge(Exception):
     """The body is over the limit."""
 
 
@@ -110,7 +116,9 @@ def mount(app: Flask, server: Server) -> None:
 
     for path, route in routes(server).items():
         rule = path.removeprefix(server.base_path)
-        app.add_url_rule(rule, f"protocol.{route.name}.{rule}".replace(".", "_"), view(route), methods=list(route.methods))
+        app.add_url_rule(
+            rule, f"protocol.{route.name}.{rule}".replace(".", "_"), view(route), methods=list(route.methods)
+        )
 
 
 def _read(server: Server, route: Route, environ: Environ) -> Request:

@@ -39,7 +39,9 @@ function over() {
   find("session-over").hidden = false;
   find("problem").hidden = true;
   document.querySelector(".cards").hidden = true;
-  find("logout").hidden = true;
+  document.querySelector(".account").hidden = true;
+  const unsent = find("note-text")?.value;
+  if (unsent) sessionStorage.setItem("unsent-note", unsent);
   find("login-again").focus();
 }
 
@@ -92,7 +94,8 @@ async function showNotes(message) {
   const status = find("notes-status");
   try {
     const value = await call("/api/notes");
-    const notes = Array.isArray(value) ? value : (value?.notes ?? []);
+    const notes = value?.notes ?? [];
+    showCheck("notes-card", value?.token);
     list.replaceChildren(...notes.map(noteRow));
     status.textContent = message ?? (notes.length ? "" : "No notes yet. Write the first one above.");
   } catch (error) {
@@ -102,12 +105,34 @@ async function showNotes(message) {
   }
 }
 
-function fact([name, value]) {
+// The API says how it checked the token; that counts more than what this page expected.
+function showCheck(card, token) {
+  const said = { introspection: "introspection (opaque token)", "published keys": "published keys (JWT)" };
+  const how = said[token?.checked_by];
+  if (!how) return;
+  const label = find(card).querySelector("[data-checked-by]");
+  label.dataset.checkedBy = token.checked_by === "introspection" ? "introspection" : "keys";
+  label.textContent = `checked by ${how}`;
+}
+
+function facts(page) {
+  const day = new Date(`${page.date}T12:00:00Z`);
+  const format = new Intl.DateTimeFormat("en-GB", { dateStyle: "full", timeZone: "UTC" });
+  const lit = Math.round(page.moon.illuminated * 100);
+  return [
+    ["Today", format.format(day)],
+    ["Week", page.iso_week],
+    ["Day of the year", `${page.day_of_year}, with ${page.days_left} to go`],
+    ["Moon", `${page.moon.phase}, ${lit} % lit`],
+  ];
+}
+
+function factRow([name, value]) {
   const pair = document.createElement("div");
   const term = document.createElement("dt");
   const said = document.createElement("dd");
-  term.textContent = name.charAt(0).toUpperCase() + name.slice(1).replaceAll("_", " ");
-  said.textContent = typeof value === "object" ? JSON.stringify(value) : String(value);
+  term.textContent = name;
+  said.textContent = value;
   pair.append(term, said);
   return pair;
 }
@@ -117,9 +142,10 @@ async function showAlmanac() {
   const status = find("almanac-status");
   try {
     const value = await call("/api/almanac");
-    const facts = document.createElement("dl");
-    facts.append(...Object.entries(value ?? {}).filter(([, said]) => said !== null).map(fact));
-    page.replaceChildren(facts);
+    const list = document.createElement("dl");
+    list.append(...facts(value.almanac).map(factRow));
+    page.replaceChildren(list);
+    showCheck("almanac-card", value.token);
     status.textContent = "";
   } catch (error) {
     report(error, status);
@@ -145,6 +171,10 @@ find("note-form")?.addEventListener("submit", (event) => {
     field.focus();
   });
 });
+
+const unsent = sessionStorage.getItem("unsent-note");
+sessionStorage.removeItem("unsent-note");
+if (unsent && find("note-text")) find("note-text").value = unsent;
 
 if (find("notes")) showNotes();
 if (find("almanac")) showAlmanac();

@@ -318,19 +318,25 @@ class Stub:
         if path == "notes/drip":
             return Response(_drip(), 200)
         if path.startswith("almanac"):
-            return jsonify(date="1 May", sunrise="05:31", saying="Fair weather for beginnings.")
+            moon = {"phase": "waxing gibbous", "age_days": 11.2, "illuminated": 0.92}
+            page = {"date": "2026-05-01", "iso_week": "2026-W18", "day_of_year": 121, "days_left": 244, "moon": moon}
+            return jsonify(almanac=page, token={"checked_by": "published keys", "format": "jwt"})
         return self._notes(path)
 
     def _notes(self, path: str) -> Response:
+        token = {"checked_by": "introspection", "format": "opaque"}
         with self.lock:
             if request.method == "POST":
                 note = {"id": str(len(self.notes) + 1), "text": request.get_json()["text"]}
                 self.notes.append(note)
-                return Response(f'{{"id": "{note["id"]}"}}', 201, {"Location": f"{self.issuer}/v1/notes/{note['id']}"})
+                answer = jsonify(note=note, token=token)
+                answer.status_code = 201
+                answer.headers["Location"] = f"{self.issuer}/v1/notes/{note['id']}"
+                return answer
             if request.method == "DELETE":
                 self.notes[:] = [note for note in self.notes if note["id"] != path.rpartition("/")[2]]
                 return Response(status=204)
-            return jsonify(self.notes)
+            return jsonify(notes=self.notes, token=token)
 
     @contextmanager
     def running(self) -> Iterator[Self]:

@@ -33,7 +33,7 @@ def test_an_application_of_ones_own_uses_the_blueprint(stub: Stub, tmp_path: Pat
     assert browser.get("/hello").status_code == 401
     browser.log_in()
     assert browser.get("/hello").json == {"name": "Alice Liddell", "known": True}
-    assert browser.api("/api/notes").json == []
+    assert browser.api("/api/notes").json["notes"] == []
     assert browser.get("/").status_code == 404
     assert browser.post("/bff/logout", headers=OWN).status_code == 303
     assert browser.get("/hello").status_code == 401
@@ -58,11 +58,11 @@ def test_the_page_has_its_hooks_and_says_how_tokens_are_checked(browser: Browser
     assert "onclick" not in page
 
 
-@pytest.mark.parametrize(("path", "status", "code"), [("/nowhere", 404, "not_found"), ("//", 404, "not_found")])
-def test_an_unknown_page_says_so(browser: Browser, path: str, status: int, code: str):
+@pytest.mark.parametrize("path", ["/nowhere", "/nowhere//x", "/bff", "/bff/"])
+def test_an_unknown_page_says_so(browser: Browser, path: str):
     answer = browser.get(path)
-    assert answer.status_code == status
-    assert f'id="error-code">{code}<' in answer.text
+    assert answer.status_code == 404
+    assert 'id="error-code">not_found<' in answer.text
 
 
 def test_health_is_told_without_a_session(browser: Browser):

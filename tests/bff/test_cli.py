@@ -34,7 +34,7 @@ def serving(tmp_path: Path, port: int, **environ: str) -> Iterator[subprocess.Po
         "BFF_THREADS": "4",
         **environ,
     }
-    command = [sys.executable, "-m", "bff.cli", "serve", "--port", str(port)]
+    command = [sys.executable, "-c", "from bff.cli import main; main()", "serve", "--port", str(port)]
     process = subprocess.Popen(command, env=given, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     try:
         yield process

@@ -110,7 +110,7 @@ def test_proxies_of_the_environment_are_not_used(outbound: Outbound, monkeypatch
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
 
     with peer(talk) as url:
-        assert Outbound().send("GET", url, seconds=3, max_bytes=10).body == b"ok"
+        assert outbound.send("GET", url, seconds=3, max_bytes=10).body == b"ok"
 
 
 @pytest.mark.parametrize("url", ["ftp://127.0.0.1/", "http://", "nonsense", "http://127.0.0.1:9/"])

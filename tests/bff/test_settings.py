@@ -65,7 +65,7 @@ def test_a_file_that_is_missing_or_empty_or_beside_the_value_is_a_mistake(tmp_pa
     for file in (tmp_path / "none", tmp_path / "empty", tmp_path):
         with pytest.raises(SettingsError):
             load_settings({"BFF_CLIENT_SECRET": "s" * 40, "BFF_SECRET_KEY_FILE": str(file)})
-    assert "secret_key" in problems(BFF_SECRET_KEY_FILE=str(tmp_path / "empty"))
+    assert "BFF_SECRET_KEY" in problems(BFF_SECRET_KEY_FILE=str(tmp_path / "empty"))
 
 
 def test_kubernetes_service_links_are_ignored():
@@ -111,6 +111,7 @@ def test_kubernetes_service_links_are_ignored():
         {"BFF_PROVIDER_ORIGINS": '["https://keys.example/path"]'},
         {"BFF_SESSION_IDLE_SECONDS": "0"},
         {"BFF_PORT": "x"},
+        {"BFF_CA_FILE": "/nowhere/ca.pem"},
     ],
 )
 def test_a_setting_that_makes_no_sense_stops_the_start(changes: dict[str, str]):

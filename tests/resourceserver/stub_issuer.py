@@ -94,22 +94,24 @@ def _handler(issuer: StubIssuer) -> type[BaseHTTPRequestHandler]:
             issuer.hits[self.path] += 1
             if self.path == INTROSPECTION:
                 issuer.seen.append((dict(self.headers), parse_qs(body.decode())))
-            if issuer.delay:
-                time.sleep(issuer.delay)
-            fault = issuer.faults.get(self.path)
-            if fault is not None:
-                fault(self)
-            elif self.path == KEYS:
-                reply(self, {"keys": issuer.keys}, headers=issuer.keys_headers)
-            elif self.path == INTROSPECTION:
-                token = parse_qs(body.decode())["token"][0]
-                reply(self, issuer.answers.get(token, {"active": False}))
-            elif self.path == METADATA:
-                reply(self, issuer.document())
+            time.sleep(issuer.delay)
+            if self.path in issuer.faults:
+                issuer.faults[self.path](self)
             else:
-                reply(self, {"error": "not_found"}, status=404)
+                _answer_well(issuer, self, body)
 
     return Handler
+
+
+def _answer_well(issuer: StubIssuer, to: BaseHTTPRequestHandler, body: bytes) -> None:
+    if to.path == KEYS:
+        reply(to, {"keys": issuer.keys}, headers=issuer.keys_headers)
+    elif to.path == INTROSPECTION:
+        reply(to, issuer.answers.get(parse_qs(body.decode())["token"][0], {"active": False}))
+    elif to.path == METADATA:
+        reply(to, issuer.document())
+    else:
+        reply(to, {"error": "not_found"}, status=404)
 
 
 def reply(

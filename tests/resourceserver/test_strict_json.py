@@ -1,4 +1,5 @@
 import json
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -13,7 +14,7 @@ VALUES = st.recursive(
     | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
-    max_leaves=20,
+    max_leaves=8,
 )
 
 
@@ -28,10 +29,8 @@ def test_every_sane_object_is_read_as_it_was_written(value: dict[str, object]) -
 
 @given(st.binary())
 def test_whatever_arrives_is_read_or_refused_as_a_value_error(data: bytes) -> None:
-    try:
+    with suppress(ValueError):
         assert isinstance(parse_object(data), dict)
-    except ValueError:
-        pass
 
 
 @pytest.mark.parametrize(

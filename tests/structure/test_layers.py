@@ -38,6 +38,7 @@ FLASK = (
     "authserver.web",
     "authserver.app",
     "authserver.cli",
+    "authserver.wsgi",
     "resourceserver.app",
     "resourceserver.cli",
     "resourceserver.listen",

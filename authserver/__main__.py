@@ -1,0 +1,5 @@
+"""``python -m authserver``: the command line."""
+
+from authserver.cli import main
+
+main()

@@ -1,0 +1,244 @@
+"""The web server: worker processes that each run granian's WSGI worker, and the process that watches over them.
+
+Granian's own master listens on one address and reloads on SIGHUP; ours listens on several (127.0.0.1 and ::1), ends when
+its terminal does, and its workers end when it does. Of granian it uses the worker alone.
+"""
+
+import logging
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from types import FrameType
+from typing import Any, Final, NamedTuple
+
+from authserver.cli import lifeline
+from authserver.settings import Settings
+
+log = logging.getLogger("authserver.serve")
+
+_BACKLOG: Final = 1024
+_HEAD: Final = 32 * 1024  # bytes of a request's head that are read; the limits of DECISIONS are below that
+_HEAD_MS: Final = 15_000  # time for the head to arrive
+_IDLE_THREAD: Final = 60  # seconds after which a thread without work ends
+_YOUNG: Final = 10.0  # seconds; a worker that dies sooner would die again
+_ENDINGS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+class Plan(NamedTuple):
+    """What a server is to do."""
+
+    settings: Settings
+    addresses: tuple[str, ...]
+    port: int
+    jobs: bool
+    """Run cleaning and key rotation in the first worker."""
+    grace: float
+    """Seconds that requests under way have to finish when the server ends."""
+
+
+class _Worker(NamedTuple):
+    process: BaseProcess
+    started_at: float
+
+
+def run(plan: Plan) -> int:
+    """Serve until SIGTERM, SIGINT or SIGHUP; return the exit status."""
+    return _Master(plan).run()
+
+
+class _Master:
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        # Forked workers share what is imported; elsewhere than on Linux a fork is not safe.
+        self._context: Any = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+        self._workers: dict[int, _Worker] = {}
+
+    def run(self) -> int:
+        reading, writing = self._context.Pipe(duplex=False)
+        with _signals() as bell:
+            for index in range(_count(self._plan.settings)):
+                self._start(index, writing)
+            status = self._watch(bell, reading, writing)
+        self._stop()
+        return status
+
+    def _start(self, index: int, ready: Connection) -> None:
+        process = self._context.Process(
+            target=_work, args=(self._plan, index, os.getpid(), ready), name=f"worker-{index + 1}"
+        )
+        process.start()
+        self._workers[index] = _Worker(process, time.monotonic())
+
+    def _watch(self, bell: int, ready: Connection, writing: Connection) -> int:
+        waiting = len(self._workers)
+        while True:
+            sentinels = {worker.process.sentinel: index for index, worker in self._workers.items()}
+            for source in wait([bell, ready, *sentinels]):
+                if source == bell:
+                    return 0
+                if source is ready:
+                    ready.recv_bytes()
+                    waiting -= 1
+                    if waiting == 0:
+                        log.info("listening on %s, port %s", " and ".join(self._plan.addresses), self._plan.port)
+                elif not self._replace(sentinels[int(str(source))], writing):
+                    return 1
+
+    def _replace(self, index: int, ready: Connection) -> bool:
+        worker = self._workers[index]
+        worker.process.join()
+        if time.monotonic() - worker.started_at < _YOUNG:
+            log.error("worker %s ended (status %s) soon after its start", index + 1, worker.process.exitcode)
+            return False
+        log.error("worker %s ended (status %s); another takes its place", index + 1, worker.process.exitcode)
+        self._start(index, ready)
+        return True
+
+    def _stop(self) -> None:
+        until = time.monotonic() + self._plan.grace
+        for worker in self._workers.values():
+            worker.process.terminate()
+        for worker in self._workers.values():
+            worker.process.join(max(0.0, until - time.monotonic()))
+        for index, worker in self._workers.items():
+            if worker.process.is_alive():
+                log.warning("worker %s did not finish its requests in %s seconds", index + 1, self._plan.grace)
+                worker.process.kill()
+                worker.process.join()
+
+
+@contextmanager
+def _signals() -> Iterator[int]:
+    """Yield a descriptor that becomes readable when the server is told to end."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+
+    def ring(_number: int, _frame: FrameType | None) -> None:
+        try:
+            os.write(writing, b"!")
+        except OSError:
+            return
+
+    before = {number: signal.signal(number, ring) for number in _ENDINGS}
+    try:
+        yield reading
+    finally:
+        # Whoever stops may be told to stop again: that changes nothing now.
+        for number in before:
+            signal.signal(number, signal.SIG_IGN)
+
+
+def _count(settings: Settings) -> int:
+    return settings.workers or len(_cpus()) or 1
+
+
+def _cpus() -> list[int]:
+    affinity = getattr(os, "sched_getaffinity", None)
+    return sorted(affinity(0)) if affinity else list(range(os.cpu_count() or 1))
+
+
+def _pin(settings: Settings, index: int) -> None:
+    """Keep a worker on one CPU where SQLite makes threads hand over often: that halves the cost of a request."""
+    cpus, setaffinity = _cpus(), getattr(os, "sched_setaffinity", None)
+    if setaffinity and len(cpus) > 1 and settings.database_url.startswith("sqlite"):
+        try:
+            setaffinity(0, {cpus[index % len(cpus)]})
+        except OSError:
+            log.debug("the system does not let a worker choose its CPU")
+
+
+def _work(plan: Plan, index: int, master: int, ready: Connection) -> None:
+    """Be one worker: build the application, listen on every address, end on SIGTERM."""
+    # A terminal sends these to the whole group; what becomes of a worker is its master's decision.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda _number, _frame: stop.set())
+    lifeline.follow(master)
+    _pin(plan.settings, index)
+    from authserver import log as logs
+    from authserver.app import create_app
+
+    logs.configure(plan.settings)
+    application = create_app(plan.settings)
+    server = application.extensions["authserver"]
+    jobs = _start_jobs(server) if plan.jobs and index == 0 else None
+    listeners = _Listeners(application, plan)
+    ready.send_bytes(b"ready")
+    while not stop.wait(3600):
+        continue
+    if jobs is not None:
+        jobs.stop()
+    listeners.stop()
+    server.store.close()
+
+
+def _start_jobs(server: Any) -> Any:
+    from authserver.worker import Worker
+
+    worker = Worker(server.store, server.sealer, server.settings)
+    threading.Thread(target=worker.run, name="worker", daemon=True).start()
+    return worker
+
+
+class _Listeners:
+    """One granian worker per address, over the same application."""
+
+    def __init__(self, application: Any, plan: Plan) -> None:
+        import asyncio
+
+        from granian import _futures
+        from granian._granian import ListenerSpec, WorkerSignal, WSGIWorker
+        from granian.http import HTTP1Settings
+
+        logging.getLogger("_granian").setLevel(logging.WARNING)
+        self._stopped = threading.Semaphore(0)
+        self._signals = [WorkerSignal() for _ in plan.addresses]
+        loop = asyncio.new_event_loop()
+        answer = _answer(application)
+        create: Any = WSGIWorker  # its published signature is an older one
+        scheduler: Any = _futures._new_cbscheduler
+        for number, (address, signalled) in enumerate(zip(plan.addresses, self._signals, strict=True), 1):
+            signalled.add_cb(self._stopped.release)
+            worker = create(
+                worker_id=number,
+                sock=(ListenerSpec(address, plan.port, _BACKLOG), None),
+                ipc=None,
+                py_threads=plan.settings.threads,
+                py_threads_idle_timeout=_IDLE_THREAD,
+                backpressure=_BACKLOG,
+                http_mode="1",
+                http1_opts=HTTP1Settings(header_read_timeout=_HEAD_MS, max_buffer_size=_HEAD),
+                metrics=(None, None),
+            )
+            worker.serve_mtr(scheduler(loop, answer, impl_asyncio=True), loop, signalled)
+
+    def stop(self) -> None:
+        """Accept nothing more and wait until the requests under way are answered."""
+        for signalled in self._signals:
+            signalled.set()
+        for _ in self._signals:
+            self._stopped.acquire()
+
+
+def _answer(application: Any) -> Any:
+    """Return granian's caller of the application, made while the environment is empty.
+
+    It copies the environment into every request's own: secrets would be in reach of any view that shows its environ,
+    and a variable called HTTP_SOMETHING would pass for a header.
+    """
+    from granian.wsgi import _callback_wrapper
+
+    environment = dict(os.environ)
+    os.environ.clear()
+    try:
+        return _callback_wrapper(application, {}, None)
+    finally:
+        os.environ.update({name: value for name, value in environment.items() if not name.startswith("AUTHSERVER_")})

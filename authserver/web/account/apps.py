@@ -1,0 +1,77 @@
+"""Applications: what each was allowed, since when, and taking it back."""
+
+from dataclasses import dataclass
+
+from flask import Response, make_response, render_template, request, url_for
+
+from authserver.identity import accounts
+from authserver.oauth.server import Server
+from authserver.oidc.consent import sentences
+from authserver.web import context
+from authserver.web import security as protection
+from authserver.web.account import blueprint
+from authserver.web.account.visitor import sign_in_first, visitor
+
+
+@dataclass(slots=True)
+class App:
+    """An application that was allowed something."""
+
+    client_id: str
+    name: str
+    since: int
+    scopes: dict[str, None]
+    resources: dict[str, None]
+    offline: bool = False
+
+
+@blueprint.get("/apps", endpoint="apps")
+def show() -> Response:
+    """List the applications."""
+    person = visitor()
+    if person is None:
+        return sign_in_first()
+    page = render_template(
+        "account/apps.html",
+        session=person.session,
+        apps=apps_of(context.server(), person.session.sub),
+        sentences=sentences(context.server()),
+        token=person.token("apps"),
+    )
+    return make_response(page)
+
+
+@blueprint.post("/apps", endpoint="withdraw")
+def submit() -> Response:
+    """Take back what an application was allowed: tokens and remembered consent end at once."""
+    person = visitor()
+    if person is None:
+        return sign_in_first()
+    person.check("apps")
+    accounts.withdraw(context.server(), person.session.sub, request.form.get("client_id", ""))
+    return protection.see_other(url_for("account.apps"))
+
+
+def apps_of(server: Server, sub: str) -> list[App]:
+    """Return the applications with a remembered consent or a grant in force, the newest first."""
+    found: dict[str, App] = {}
+    for consent in server.store.consents.of_user(sub):
+        _add(server, found, consent.client_id, consent.created_at, consent.scope, consent.resource)
+    for grant in server.store.grants.of_user(sub):
+        app = _add(server, found, grant.client_id, grant.created_at, grant.scope, *grant.resources.split())
+        app.offline = app.offline or bool(grant.offline)
+    return sorted(found.values(), key=lambda app: -app.since)
+
+
+def _add(server: Server, found: dict[str, App], client_id: str, since: int, scope: str, *resources: str) -> App:
+    app = found.get(client_id)
+    if app is None:
+        client = server.query_client(client_id)
+        name = client.client_name if client and client.client_name else client_id
+        app = found[client_id] = App(client_id, name, since, {}, {})
+    app.since = min(app.since, since)
+    app.scopes.update(dict.fromkeys(scope.split()))
+    for identifier in filter(None, resources):
+        resource = server.resource(identifier)
+        app.resources[resource.name if resource else identifier] = None
+    return app

@@ -1,0 +1,41 @@
+"""Profile: what the account says about its owner, and what applications may be told."""
+
+from typing import Any, Final
+
+from flask import Response, make_response, render_template
+
+from authserver.records import User
+from authserver.web import context
+from authserver.web.account import blueprint
+from authserver.web.account.visitor import sign_in_first, visitor
+
+# OpenID Connect Core 5.1, in the order of the page.
+_LABELS: Final = {
+    "name": "Name",
+    "given_name": "Given name",
+    "family_name": "Family name",
+    "nickname": "Nickname",
+    "phone_number": "Phone number",
+    "website": "Website",
+    "birthdate": "Birthday",
+    "zoneinfo": "Time zone",
+    "locale": "Language",
+}
+
+
+@blueprint.get("", endpoint="profile")
+def show() -> Response:
+    """Show the profile."""
+    person = visitor()
+    user = context.server().store.users.get(person.session.sub) if person else None
+    if person is None or user is None:
+        return sign_in_first()
+    return make_response(render_template("account/profile.html", user=user, facts=_facts(user), session=person.session))
+
+
+def _facts(user: User) -> list[tuple[str, Any]]:
+    facts = [(label, user.claims[name]) for name, label in _LABELS.items() if isinstance(user.claims.get(name), str)]
+    address = user.claims.get("address")
+    if isinstance(address, dict) and isinstance(address.get("formatted"), str):
+        facts.append(("Address", address["formatted"]))
+    return facts

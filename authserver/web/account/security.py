@@ -1,0 +1,49 @@
+"""Security: changing the password."""
+
+from typing import Final
+
+from flask import Response, make_response, render_template, request, url_for
+
+from authserver.identity import accounts, sessions
+from authserver.identity.accounts import Refused
+from authserver.web import context
+from authserver.web import security as protection
+from authserver.web.account import blueprint
+from authserver.web.account.visitor import Visitor, sign_in_first, visitor
+
+_DONE: Final = "changed"
+
+
+@blueprint.get("/security", endpoint="security")
+def show() -> Response:
+    """Show the form."""
+    person = visitor()
+    return sign_in_first() if person is None else _form(person, done=_DONE in request.args)
+
+
+@blueprint.post("/security", endpoint="change_password")
+def submit() -> Response:
+    """Change the password; the browser gets a new cookie, every other one has to sign in again."""
+    at, person = context.server(), visitor()
+    if person is None:
+        return sign_in_first()
+    person.check("password")
+    sent = {name: request.form.get(name, "") for name in ("current", "new", "repeat")}
+    refused = accounts.change_password(at, person.session, person.browser, **sent)
+    if refused is not None:
+        return _form(person, refused=refused)
+    response = protection.see_other(url_for("account.security", **{_DONE: 1}))
+    protection.set_browser_cookie(response, at.settings, sessions.renew_cookie(at, person.browser))
+    return response
+
+
+def _form(person: Visitor, *, refused: Refused | None = None, done: bool = False) -> Response:
+    page = render_template(
+        "account/security.html", session=person.session, token=person.token("password"), refused=refused, done=done
+    )
+    if refused is None:
+        return make_response(page)
+    response = make_response(page, 429 if refused.wait else 400)
+    if refused.wait:
+        response.headers["Retry-After"] = str(refused.wait)
+    return response

@@ -1,0 +1,149 @@
+"""What protects pages: security headers, the browser's cookie, and proof that a form is one of ours.
+
+Headers are plain lists, so that the gateway sends the same ones. A form is accepted when the browser says that it comes
+from here (Sec-Fetch-Site, Origin) and it carries a token that only a page rendered for this browser and this
+transaction has (RFC 9700 4.7; OWASP ASVS 3.5.1).
+"""
+
+import hmac
+import re
+import secrets
+from typing import Final
+from urllib.parse import urlsplit
+
+from flask import Flask, Response, abort, g, request
+
+from authserver.crypto import b64, same
+from authserver.identity.sessions import Browser, cookie_name
+from authserver.records import origin_of
+from authserver.settings import Settings
+from authserver.web.context import server
+from authserver.web.errors import error_page
+
+Headers = list[tuple[str, str]]
+
+TOKEN_FIELD: Final = "csrf_token"
+_POWERFUL: Final = "camera=(), geolocation=(), microphone=(), payment=(), usb=(), interest-cohort=()"
+# What may stand in a policy: no separator of directives or sources gets through (CSP 3, 2.3.1).
+_SOURCE: Final = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?|[a-z][a-z0-9+.-]*:", re.ASCII)
+
+
+def api_headers(settings: Settings) -> Headers:
+    """Return the headers of every answer that is not a page."""
+    return [*_always(settings), ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")]
+
+
+def page_headers(settings: Settings, form_targets: tuple[str, ...] = (), nonce: str | None = None) -> Headers:
+    """Return the headers of a page; ``form_targets`` are the URIs to which a form may lead, redirects included."""
+    targets = " ".join(("'self'", *(source for uri in form_targets if (source := _form_source(uri)))))
+    policy = [
+        "default-src 'none'",
+        "style-src 'self'",
+        "img-src 'self' data:",
+        f"form-action {targets}",
+        "frame-ancestors 'none'",
+        "base-uri 'none'",
+    ]
+    if nonce is not None:
+        policy.append(f"script-src 'nonce-{nonce}'")
+    return [
+        *_always(settings),
+        ("Content-Security-Policy", "; ".join(policy)),
+        ("X-Frame-Options", "DENY"),
+        ("Cross-Origin-Opener-Policy", "same-origin"),
+        ("Permissions-Policy", _POWERFUL),
+    ]
+
+
+def protect(app: Flask) -> None:
+    """Put the headers on every answer of the application."""
+    settings = server_settings(app)
+
+    @app.after_request
+    def add_headers(response: Response) -> Response:
+        page = response.mimetype == "text/html"
+        headers = page_headers(settings, g.get("form_targets", ()), g.get("nonce")) if page else api_headers(settings)
+        for name, value in headers:
+            response.headers.setdefault(name, value)
+        response.headers.setdefault("Cache-Control", "no-store")
+        return response
+
+
+def server_settings(app: Flask) -> Settings:
+    """Return the settings of an application that is being built."""
+    settings: Settings = app.extensions["authserver"].settings
+    return settings
+
+
+def allow_form_target(uri: str) -> None:
+    """Let the forms of this page end at a redirect URI; browsers check every hop of a form's way (CSP 3, 6.3.1)."""
+    g.form_targets = (*g.get("form_targets", ()), uri)
+
+
+def allow_script(*, form_action: str) -> str:
+    """Let one script run on this page and its form go to ``form_action``; return the script's nonce."""
+    allow_form_target(form_action)
+    g.nonce = secrets.token_urlsafe(16)
+    return str(g.nonce)
+
+
+def see_other(location: str) -> Response:
+    """Redirect with 303: what was posted is never posted again somewhere else (RFC 9700 4.12)."""
+    return Response(status=303, headers={"Location": location, "Cache-Control": "no-store"})
+
+
+def set_browser_cookie(response: Response, settings: Settings, browser: Browser) -> None:
+    """Give the browser its name (DECISIONS, Names in the browser)."""
+    response.set_cookie(
+        cookie_name(settings),
+        browser.cookie,
+        max_age=settings.sessions.absolute_seconds,
+        path="/",
+        secure=settings.issuer.startswith("https:"),
+        httponly=True,
+        samesite="Lax",
+    )
+
+
+def form_token(form: str, browser: Browser, about: str = "") -> str:
+    """Return the token of a form for this browser and what the form is about (an interaction, a session)."""
+    message = "\0".join((browser.id, form, about)).encode()
+    return b64(hmac.digest(server().sealer.derive("csrf"), message, "sha256"))
+
+
+def check_form(form: str, browser: Browser, about: str = "") -> None:
+    """Abort with 403 unless the form in the request is one of ours, rendered for this browser and transaction."""
+    if not _from_here() or not same(request.form.get(TOKEN_FIELD, ""), form_token(form, browser, about)):
+        abort(403)
+
+
+def lost_interaction() -> Response:
+    """Show that a sign-in cannot go on: expired, unknown, or of another browser."""
+    return error_page(
+        "interaction_lost",
+        "This sign-in is not open any more.",
+        "It took too long, was started in another browser, or your browser keeps no cookies. "
+        "Go back to the application and start again.",
+    )
+
+
+def _from_here() -> bool:
+    site = request.headers.get("Sec-Fetch-Site")
+    if site is not None and site not in {"same-origin", "none"}:
+        return False
+    origin = request.headers.get("Origin")
+    # Under Referrer-Policy: no-referrer browsers write "null" for a form of our own page (Fetch 3.2); the token decides.
+    return origin is None or origin == "null" or origin == origin_of(server().settings.issuer)
+
+
+def _form_source(uri: str) -> str | None:
+    # A policy has no way to write an IPv6 address (CSP 3, 2.3.1), so there the scheme has to do.
+    source = f"{urlsplit(uri).scheme}:" if "[" in uri else origin_of(uri)
+    return source if _SOURCE.fullmatch(source) else None
+
+
+def _always(settings: Settings) -> Headers:
+    headers = [("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "no-referrer")]
+    if settings.issuer.startswith("https:"):
+        headers.append(("Strict-Transport-Security", "max-age=31536000"))
+    return headers
