@@ -12,7 +12,7 @@ from authserver.oauth.server import Server
 from authserver.outbound import Outbound
 from authserver.settings import Settings, load_settings
 from authserver.store import open_store
-from authserver.web import account, authorize, consent, errors, health, login, logout, protocol, security
+from authserver.web import account, authorize, consent, errors, health, login, logout, pages, protocol, security
 from authserver.web.gateway import Gateway
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ def create_app(settings: Settings | None = None, store: "Store | None" = None) -
         app.register_blueprint(part.blueprint)
     protocol.mount(app, server)
     security.protect(app)
+    pages.register(app)
     errors.register(app)
     app.wsgi_app = Gateway(app.wsgi_app, server)  # type: ignore[method-assign] # Flask's documented extension point
     return app

@@ -78,19 +78,23 @@ class TextFormatter(logging.Formatter):
 
 
 class CollectingHandler(logging.Handler):
-    """Writes lines to a file descriptor, 64 at once or what came in 0.2 seconds; a full disk loses lines, never requests."""
+    """Writes lines to a file descriptor: 64 at once, or what came in 0.2 seconds.
+
+    A full disk loses lines, never requests. There is no lock, because a list's append is one step.
+    """
 
     def __init__(self, descriptor: int = 2) -> None:
         super().__init__()
+        self.lock = None
         self._descriptor = descriptor
         self._kept: list[str] = []
         self._waiting = threading.Event()
         self._writer: tuple[int, threading.Thread] | None = None
         atexit.register(self.flush)
 
-    def createLock(self) -> None:
-        """Have no lock: a list's append is one step."""
-        self.lock = None
+    def handle(self, record: logging.LogRecord) -> bool:
+        self.emit(record)
+        return True
 
     def emit(self, record: logging.LogRecord) -> None:
         self._kept.append(self.format(record))

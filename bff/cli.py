@@ -1,5 +1,6 @@
 """The command `bff serve`."""
 
+import logging
 import multiprocessing
 import os
 import signal
@@ -60,6 +61,7 @@ def application() -> "Flask":
     """
     from bff.app import create_app
 
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     settings = load_settings()
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
     os.environ.clear()

@@ -25,7 +25,7 @@ from bff.tokens import Tokens
 _log = logging.getLogger("bff.login")
 
 _MAX_VALUE = 4096
-_LOCAL_PATH = re.compile(r"/(?![/\\])[!-\[\]-~]{0,2047}")
+_LOCAL_PATH = re.compile(r"/(?![/\\])(?!(?:bff|api)(?:[/?#]|$))[!-\[\]-~]{0,2047}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Finished:
 
 
 def local_path(value: str | None) -> str:
-    """Give a path on this site to return to; anything that could lead elsewhere becomes `/`."""
+    """Give a path on this site to return to; what could lead elsewhere, or back into the BFF's own, becomes `/`."""
     return value if value is not None and _LOCAL_PATH.fullmatch(value) else "/"
 
 

@@ -252,6 +252,13 @@ class Store:
             raise StoreBusyError(type(error).__name__) from None
 
     def _create_tables(self) -> None:
+        try:
+            self._create_missing()
+        except IntegrityError:
+            # Another process made the same table in the same instant.
+            self._create_missing()
+
+    def _create_missing(self) -> None:
         with self._write() as connection:
             for table in schema.sorted_tables:
                 connection.execute(CreateTable(table, if_not_exists=True))

@@ -7,6 +7,7 @@ result. A result is stored only over the version of the session that was read: a
 ended.
 """
 
+import hmac
 import logging
 import secrets
 import threading
@@ -93,7 +94,7 @@ class Tokens:
     def replace(self, session: Session, resource: str, refused: str) -> str | None:
         """Give another token for one that an API refused, or None when the refused one came a moment ago."""
         held = self._store.token(session.id, resource)
-        if held is not None and self._open(held) == refused:
+        if held is not None and hmac.compare_digest(self._open(held).encode(), refused.encode()):
             if now() - held.issued_at < _YOUNG_SECONDS:
                 return None
             self._store.drop_token(held)
@@ -176,7 +177,9 @@ class Tokens:
                 continue
             except ProviderUnavailableError:
                 return self._not_yet_expired(session_id, resource)
-            return self._keep(session, resource, response)
+            held = self._keep(session, resource, response)
+            if held is not None:
+                return held
         raise ProviderUnavailableError
 
     def _refresh_token(self, session: Session) -> str:
@@ -199,7 +202,8 @@ class Tokens:
             return True
         return self._store.reload_session(session.id) is None
 
-    def _keep(self, session: Session, resource: str, response: TokenResponse) -> HeldToken:
+    def _keep(self, session: Session, resource: str, response: TokenResponse) -> HeldToken | None:
+        """Store what a refresh brought; None when another process has refreshed the session meanwhile."""
         try:
             if response.id_token is not None:
                 check_at_refresh(
@@ -218,11 +222,14 @@ class Tokens:
             response.refresh_token, table="sessions", column="refresh_token", row=session.id
         )
         held = self.sealed(session.id, resource, response)
-        if not self._store.store_refresh(session, sealed, held):
-            # Logged out in the meantime: what came too late is not kept, here or at the provider.
-            self._provider.revoke(response.refresh_token or response.access_token, _hint(response))
-            raise NotLoggedInError
-        return held
+        if self._store.store_refresh(session, sealed, held):
+            return held
+        if self._store.reload_session(session.id) is not None:
+            # The lease was lost to somebody who got the same refresh token in the retry window: theirs is kept.
+            return self._fresh(session.id, resource)
+        # Logged out in the meantime: what came too late is not kept, here or at the provider.
+        self._provider.revoke(response.refresh_token or response.access_token, _hint(response))
+        raise NotLoggedInError
 
     def _not_yet_expired(self, session_id: str, resource: str) -> HeldToken:
         held = self._store.token(session_id, resource)

@@ -22,6 +22,7 @@ from bff.records import Session, User
 
 _MAX_FORM = 64 * 1024
 _PAGES = frozenset({"login", "callback"})
+_NOT_OURS = frozenset({"unknown_state", "already_logged_in", "cross_site_request"})
 
 
 class Views:
@@ -156,7 +157,8 @@ class Views:
             response = _json({"error": code, "message": sentence, "login_url": "/bff/login"}, 401)
         if error.status == 503:
             response.headers["Retry-After"] = "5"
-        if _endpoint() == "callback":
+        # An answer that fits no log-in of this browser may come from anybody: the log-in under way goes on.
+        if _endpoint() == "callback" and code not in _NOT_OURS:
             self._login_cookie.clear(response)
         return response
 

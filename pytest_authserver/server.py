@@ -49,6 +49,7 @@ class AuthServer:
                 "database_url": f"sqlite:///{folder}/authserver.db",
                 "secret_key": "a secret key for tests and nothing else",
                 "passwords": CHEAP,
+                "log_level": "warning",
                 **settings,
             }
         )

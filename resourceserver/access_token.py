@@ -24,7 +24,7 @@ CheckedBy = Literal["introspection", "keys"]
 Format = Literal["opaque", "jwt"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class AccessToken:
     """A checked access token. Times are POSIX seconds; the token itself is not in it.
 

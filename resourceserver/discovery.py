@@ -53,32 +53,39 @@ class IssuerMetadata:
     def _current(self) -> Mapping[str, object]:
         if 0 <= self._clock() - self._fetched_at < LIFETIME:
             return self._document
-        with self._lock:
-            now = self._clock()
-            if 0 <= now - self._fetched_at < LIFETIME:
-                return self._document
-            if not 0 <= now - self._failed_at < PAUSE_AFTER_FAILURE:
-                self._refresh(now)
-            if not self._document:
-                raise UnavailableError("issuer metadata cannot be fetched")
-            return self._document
+        # With a document at hand nobody waits: one thread fetches, the others go on.
+        if self._lock.acquire(blocking=not self._document):
+            try:
+                self._refresh()
+            finally:
+                self._lock.release()
+        if not self._document:
+            raise UnavailableError("issuer metadata cannot be fetched")
+        return self._document
 
-    def _refresh(self, now: float) -> None:
-        for url in _locations(self.issuer):
-            document = self._fetch(url)
-            if document is not None:
-                self._document, self._fetched_at = document, now
-                return
-        self._failed_at = now
+    def _refresh(self) -> None:
+        now = self._clock()
+        if 0 <= now - self._fetched_at < LIFETIME or 0 <= now - self._failed_at < PAUSE_AFTER_FAILURE:
+            return
+        try:
+            for url in _locations(self.issuer):
+                document = self._fetch(url)
+                if document is not None:
+                    self._document, self._fetched_at = document, now
+                    return
+        except FetchError:
+            # Who does not answer at one place will not at the other, and somebody is waiting.
+            pass
+        self._failed_at = self._clock()
         log.warning("metadata of issuer %s cannot be fetched", self.issuer)
 
     def _fetch(self, url: str) -> Mapping[str, object] | None:
+        reply = self._fetcher.get(url)
+        if reply.status != 200 or reply.media_type != "application/json":
+            return None
         try:
-            reply = self._fetcher.get(url)
-            if reply.status != 200 or reply.media_type != "application/json":
-                return None
             document = parse_object(reply.body)
-        except (FetchError, ValueError):
+        except ValueError:
             return None
         # RFC 8414 3.3: a document that names another issuer must not be used.
         return document if document.get("issuer") == self.issuer else None

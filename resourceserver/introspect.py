@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from dataclasses import dataclass
 from hashlib import sha256
 from urllib.parse import quote, urlencode
 
@@ -27,6 +28,15 @@ log = logging.getLogger("resourceserver")
 
 FAILURES_BEFORE_PAUSE = 3
 PAUSE = 1.0
+LONGEST_WAIT = 6.0
+
+
+@dataclass(frozen=True, slots=True)
+class Introspection:
+    """An introspection answer, and when it was asked for: it says nothing about what happened since."""
+
+    answer: Mapping[str, object]
+    asked_at: float
 
 
 class IntrospectionClient:
@@ -34,32 +44,30 @@ class IntrospectionClient:
 
     Callers that ask about the same token at the same time share one request. After three failures in a row further
     questions are refused for a second, so that a dead issuer does not hold every thread for the length of a timeout.
-    `endpoint` spares the discovery.
+    `issuer` is the issuer's identifier, or its IssuerMetadata to share; `endpoint` spares the discovery.
     """
 
     def __init__(
         self,
-        metadata: IssuerMetadata,
-        fetcher: Fetcher,
+        issuer: str | IssuerMetadata,
+        fetcher: Fetcher | None = None,
         *,
         client_id: str,
         client_secret: str,
         endpoint: str = "",
-        wait_seconds: float = 6.0,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._metadata = metadata
-        self._fetcher = fetcher
+        self._fetcher = fetcher or Fetcher()
+        self._metadata = issuer if isinstance(issuer, IssuerMetadata) else IssuerMetadata(issuer, self._fetcher)
         self._endpoint = check_url(endpoint) if endpoint else ""
         self._authorization = _basic(client_id, client_secret)
-        self._wait_seconds = wait_seconds
         self._clock = clock
         self._lock = threading.Lock()
-        self._asking: dict[bytes, Future[dict[str, object]]] = {}
+        self._asking: dict[bytes, Future[Introspection]] = {}
         self._failures = 0
         self._paused_until = float("-inf")
 
-    def ask(self, token: str, *, fresh: bool = False) -> dict[str, object]:
+    def ask(self, token: str, *, fresh: bool = False) -> Introspection:
         """Return the introspection answer about `token`, with `active` as a true boolean.
 
         `fresh` demands a question that was asked after this call began, so it shares no other caller's request.
@@ -69,49 +77,61 @@ class IntrospectionClient:
             return self._ask_now(token)
         digest = sha256(token.encode()).digest()
         with self._lock:
-            answer = self._asking.get(digest)
-            mine = answer is None
-            if answer is None:
-                answer = self._asking[digest] = Future()
-        if not mine:
-            try:
-                return answer.result(self._wait_seconds)
-            except FutureTimeoutError:
-                raise UnavailableError("introspection takes too long") from None
+            shared = self._asking.get(digest)
+            if shared is None:
+                mine = self._asking[digest] = Future[Introspection]()
+        if shared is not None:
+            return _wait(shared)
         try:
             found = self._ask_now(token)
         except BaseException as failure:
-            answer.set_exception(
-                UnavailableError("introspection failed") if not isinstance(failure, UnavailableError) else failure
-            )
+            reason = failure.reason if isinstance(failure, UnavailableError) else "introspection: interrupted"
+            mine.set_exception(UnavailableError(reason))
             raise
         else:
-            answer.set_result(found)
+            mine.set_result(found)
             return found
         finally:
             with self._lock:
                 del self._asking[digest]
 
-    def _ask_now(self, token: str) -> dict[str, object]:
-        if self._clock() < self._paused_until <= self._clock() + PAUSE:
-            raise UnavailableError("introspection endpoint is being left alone for a moment", retry_after=1)
+    def _ask_now(self, token: str) -> Introspection:
+        now = self._clock()
+        # A clock that was set back must not lengthen the pause.
+        if now < self._paused_until <= now + PAUSE:
+            raise UnavailableError("introspection: endpoint is left alone for a moment", retry_after=1)
+        form = urlencode({"token": token, "token_type_hint": "access_token"}).encode("ascii")
         try:
             endpoint = self._endpoint or self._metadata.url("introspection_endpoint")
-            form = urlencode({"token": token, "token_type_hint": "access_token"}).encode("ascii")
             reply = self._fetcher.post(endpoint, [("Authorization", self._authorization)], form)
+        except FetchError as failure:
+            self._count_failure()
+            raise UnavailableError(f"introspection: {failure}") from None
+        except UnavailableError:
+            self._count_failure()
+            raise
+        try:
             answer = _read(reply)
-        except (FetchError, UnavailableError) as failure:
-            self._failed()
-            reason = failure.reason if isinstance(failure, UnavailableError) else f"introspection: {failure}"
-            raise UnavailableError(reason) from None
+        except UnavailableError:
+            # A 400 may be about this one token: whoever sends such tokens must not shut the door for the others.
+            if reply.status != 400:
+                self._count_failure()
+            raise
         self._failures = 0
-        return answer
+        return Introspection(answer, now)
 
-    def _failed(self) -> None:
+    def _count_failure(self) -> None:
         with self._lock:
             self._failures += 1
             if self._failures >= FAILURES_BEFORE_PAUSE:
                 self._paused_until = self._clock() + PAUSE
+
+
+def _wait(shared: Future[Introspection]) -> Introspection:
+    try:
+        return shared.result(LONGEST_WAIT)
+    except FutureTimeoutError:
+        raise UnavailableError("introspection: no answer in time") from None
 
 
 def _basic(client_id: str, client_secret: str) -> str:

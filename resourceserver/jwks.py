@@ -120,21 +120,21 @@ class KeySource:
     Keys are fetched when first needed and again when their max-age (60 s to 1 h) is over, by one thread while the
     others go on with the keys at hand. An unknown kid causes one more fetch, at most once per `cool_down` seconds
     however many unknown kids arrive. When the issuer is away the last keys are used for `stale_seconds` more.
-    `jwks_uri` spares the discovery.
+    `issuer` is the issuer's identifier, or its IssuerMetadata to share; `jwks_uri` spares the discovery.
     """
 
     def __init__(
         self,
-        metadata: IssuerMetadata,
-        fetcher: Fetcher,
+        issuer: str | IssuerMetadata,
+        fetcher: Fetcher | None = None,
         *,
         jwks_uri: str = "",
         cool_down: float = 60.0,
         stale_seconds: float = 3600.0,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._metadata = metadata
-        self._fetcher = fetcher
+        self._fetcher = fetcher or Fetcher()
+        self._metadata = issuer if isinstance(issuer, IssuerMetadata) else IssuerMetadata(issuer, self._fetcher)
         self._jwks_uri = check_url(jwks_uri) if jwks_uri else ""
         self._cool_down = cool_down
         self._stale_seconds = stale_seconds

@@ -80,7 +80,7 @@ class Children:
         self._print()
 
     def _pass_on(self) -> bool:
-        """Print what the children say; return whether it is time to end; raises Failure when one has ended by itself."""
+        """Print what the children say; return whether it is time to end; raises Failure when one has ended."""
         self._print(_PAUSE)
         if self._told or os.getppid() != self._parent:
             return True

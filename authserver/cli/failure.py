@@ -5,6 +5,7 @@ from typing import IO, Any
 
 import click
 
+
 class Failure(click.ClickException):
     """Ends the command with a sentence, and status 1."""
 

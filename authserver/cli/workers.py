@@ -1,7 +1,7 @@
 """The web server: worker processes that each run granian's WSGI worker, and the process that watches over them.
 
-Granian's own master listens on one address and reloads on SIGHUP; ours listens on several (127.0.0.1 and ::1), ends when
-its terminal does, and its workers end when it does. Of granian it uses the worker alone.
+Granian's own master listens on one address and reloads on SIGHUP; ours listens on several (127.0.0.1 and ::1), ends
+when its terminal does, and its workers end when it does. Of granian it uses the worker alone.
 """
 
 import logging
@@ -204,7 +204,7 @@ class _Listeners:
         loop = asyncio.new_event_loop()
         answer = _answer(application)
         create: Any = WSGIWorker  # its published signature is an older one
-        scheduler: Any = _futures._new_cbscheduler
+        scheduler: Any = _futures._new_cbscheduler  # noqa: SLF001 - granian's own way to call an application
         for number, (address, signalled) in enumerate(zip(plan.addresses, self._signals, strict=True), 1):
             signalled.add_cb(self._stopped.release)
             worker = create(

@@ -68,8 +68,9 @@ def number(low: int, high: int) -> Check:
     """Return a check for a whole number."""
 
     def one(name: str, value: Any) -> int:
-        good = isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
-        return value if good else _refuse(name, f"must be a whole number from {low} to {high}")
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            _refuse(name, f"must be a whole number from {low} to {high}")
+        return value
 
     return one
 

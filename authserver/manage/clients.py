@@ -5,7 +5,6 @@ whichever way it came. Secrets are shown once, in the answer that makes them.
 """
 
 import re
-import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -307,10 +306,9 @@ def _must(done: bool) -> None:  # noqa: FBT001 - what a verb answered
 
 @contextmanager
 def _alone(store: Store, client_id: str) -> Iterator[None]:
-    """Keep two administrators from changing one client at once: the second is told, and nothing of hers is half done."""
-    mark = secrets.token_hex(8)
+    """Keep two administrators from changing one client at once: the second is told, nothing of hers is half done."""
     try:
-        store.ephemeral.put("client-change", client_id, mark, now() + MINUTE)
+        store.ephemeral.put("client-change", client_id, "", now() + MINUTE)
     except Conflict:
         raise ManageError("somebody else is changing this client at this moment; try again") from None
     try:

@@ -32,7 +32,7 @@ def revoke_token(store: Store, token: str, *, actor: str) -> str:
     """Revoke a token whatever its kind; return what was revoked. The token itself is written nowhere.
 
     A refresh token ends its grant, an access token itself only (DECISIONS, Introspection and revocation). A JWT is
-    entered by its ``jti`` until its ``exp``; its signature is not looked at, because entering a stranger's changes nothing.
+    entered by its ``jti`` until its ``exp``; its signature is not looked at: entering a stranger's changes nothing.
     """
     digest = crypto.digest_of(crypto.Kind.REFRESH, token)
     if digest is not None:

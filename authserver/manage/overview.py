@@ -77,7 +77,4 @@ def _of_keys(store: Store, settings: Settings) -> list[str]:
 def _of_production(store: Store, settings: Settings) -> list[str]:
     if settings.development or not has_demonstration(store):
         return []
-    return [
-        "the demonstration's account and clients are in this database, and everybody knows their secrets: "
-        "remove them, or use another database"
-    ]
+    return ["the demonstration's account and clients are in this database: remove them, or use another database"]

@@ -1,6 +1,6 @@
 """URIs that a client or resource registers: what may be a redirect URI, an origin, a page, an identifier.
 
-Each function returns None when the value is good, and otherwise the end of a sentence that begins with the member's name.
+Each function returns None when the value is good, else the end of a sentence that begins with the member's name.
 """
 
 import re
@@ -18,7 +18,7 @@ _HOST: Final = re.compile(
 _DANGEROUS: Final = frozenset(
     {"javascript", "data", "vbscript", "file", "about", "blob", "ftp", "ws", "wss", "view-source"}
 )
-# What our answer adds to the query: a value of the client's own there would stand beside ours (RFC 6749 4.1.2, RFC 9207).
+# What our answer adds to the query; a value of the client's own would stand beside it (RFC 6749 4.1.2, RFC 9207 2).
 _OURS: Final = frozenset(
     {"code", "state", "iss", "error", "error_description", "error_uri", "response", "id_token", "access_token"}
     | {"token_type", "expires_in", "scope", "session_state"}

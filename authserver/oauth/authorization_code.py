@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from authserver.oauth.server import Server
 
 PARAMETERS: Final = frozenset({"response_type", "state", "code"})
+_REUSE_SEEN: Final = 86400  # seconds after the last token's end in which a reused code is still told from rubbish
 
 
 def metadata(server: "Server", settings: Settings) -> dict[str, Any]:
@@ -143,7 +144,7 @@ def open_grant(server: "Server", request: AuthorizationRequest, session: Session
         amr=session.amr,
         offline=int("offline_access" in request.scope.split()),
         created_at=moment,
-        expires_at=moment + tokens.refresh_token_absolute_seconds * SECOND,
+        expires_at=moment + _lifetime(server, request) * SECOND,
     )
     try:
         server.store.grants.open(grant, code_digest, moment + tokens.code_seconds * SECOND)
@@ -151,6 +152,15 @@ def open_grant(server: "Server", request: AuthorizationRequest, session: Session
         if seed is None:
             raise
     return text
+
+
+def _lifetime(server: "Server", request: AuthorizationRequest) -> int:
+    """Return the seconds a grant lives: the whole refresh chain, or what code and access token take, and a day more."""
+    tokens, client = server.settings.tokens, server.query_client(request.client_id)
+    if client is not None and client.check_grant_type("refresh_token"):
+        return tokens.refresh_token_absolute_seconds
+    named = [resource.access_token_seconds or 0 for resource in server.resources()]
+    return tokens.code_seconds + max(tokens.access_token_seconds, *named, 0) + _REUSE_SEEN
 
 
 def _with_fixed_text(error: errors.OAuth2Error) -> errors.OAuth2Error:

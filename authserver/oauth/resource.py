@@ -42,6 +42,8 @@ def narrow(server: "Server", request: Request) -> None:
     if request.target is not None:
         known = request.target.scope_names | _PERSONAL
         request.token_scope = " ".join(value for value in request.granted_scope.split() if value in known)
+        if not request.token_scope and request.target.scopes:
+            raise errors.InvalidScope(errors.SCOPE_USELESS)
 
 
 def _granted(granted: tuple[str, ...], asked: str | None, default: str) -> str | None:

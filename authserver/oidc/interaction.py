@@ -196,7 +196,7 @@ def _client(server: "Server", request: AuthorizationRequest) -> Client:
         and client.disabled_at is None
         and client.check_redirect_uri(request.redirect_uri)
         and client.check_response_type(request.response_type)
-        and client.scopes.issuperset(set(request.scope.split()) & client.scopes)
+        and client.scopes.issuperset(request.scope.split())
     )
     if client is None or not good:
         raise errors.NotRedirectable("invalid_client", _CLIENT_GONE, errors.ASK_DEVELOPER)

@@ -7,7 +7,7 @@ and without Flask (``quick``); every other one is kept and continues on pages.
 from hashlib import sha256
 from typing import Final
 
-from flask import Blueprint, Response, render_template, request, url_for
+from flask import Blueprint, Response, abort, render_template, request, url_for
 
 from authserver.clock import MINUTE, now
 from authserver.crypto import new_id
@@ -33,7 +33,9 @@ _POSTED: Final = "posted-request"
 
 @blueprint.get(PATH)
 def start() -> Response:
-    """Take an authorization request by GET."""
+    """Take an authorization request by GET; a HEAD would do all of it and show nothing."""
+    if request.method == "HEAD":
+        abort(405)
     at = server()
     asked = request.environ.get(_ASKED) or _validate(at, request.query_string.decode("latin-1"))
     return _begin(at, asked) if isinstance(asked, AuthorizationRequest) else _write(asked)
@@ -62,6 +64,8 @@ def start_by_post() -> Response:
 @blueprint.get(PATH + "/resume")
 def resume() -> Response:
     """Continue after a page."""
+    if request.method == "HEAD":
+        abort(405)
     at = server()
     browser = read_browser(request.cookies.get(cookie_name(at.settings)))
     found = interaction.load(at, request.args.get("interaction", ""), browser.id) if browser else None
@@ -91,7 +95,8 @@ def quick(at: Server, environ: Environ) -> Answer | None:
             environ[_ASKED] = asked
             sessions = live_sessions(at, browser)
             passing = interaction.transient(at, asked)
-            if asked.prompt or interaction.step(at, passing, sessions) != "done":
+            needs_page = asked.prompt or asked.response_mode == "form_post"
+            if needs_page or interaction.step(at, passing, sessions) != "done":
                 return None
             asked = interaction.finish(at, passing, sessions)
     except Exception:  # noqa: BLE001 - Flask takes the request again and turns every failure into its page

@@ -1,7 +1,6 @@
 """A provider, a BFF in front of it, and a browser that has done nothing yet."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,9 +18,8 @@ def stub() -> Iterator[Stub]:
 
 
 @pytest.fixture
-def settings(stub: Stub, tmp_path: Path, request: pytest.FixtureRequest) -> BffSettings:
-    marker: Any = getattr(request, "param", {})
-    return stub.settings(f"sqlite:///{tmp_path / 'bff.db'}", **marker)
+def settings(stub: Stub, database_url: str) -> BffSettings:
+    return stub.settings(database_url)
 
 
 @pytest.fixture

@@ -71,6 +71,9 @@ def test_the_token_request_proves_the_challenge_and_names_the_first_resource_onl
         ("javascript:alert(1)", "/"),
         ("/\tevil", "/"),
         ("evil", "/"),
+        ("/bff/login?return_to=/bff/login", "/"),
+        ("/api/notes", "/"),
+        ("/apiary", "/apiary"),
         ("", "/"),
         ("/é", "/"),
         ("/" + "a" * 3000, "/"),
@@ -192,6 +195,12 @@ def test_an_unknown_error_code_is_not_repeated(browser: Browser):
     )
     assert error_code(answer.text) == "login_failed"
     assert "img src" not in answer.text
+
+
+def test_an_answer_of_a_stranger_does_not_disturb_a_log_in_under_way(browser: Browser):
+    callback = browser.answered(browser.start())
+    assert browser.get(f"/bff/callback?code=x&state={'y' * 43}&iss={browser.stub.issuer}").status_code == 400
+    assert browser.get(callback).status_code == 303
 
 
 def test_an_error_needs_a_known_state_too(browser: Browser):

@@ -135,3 +135,13 @@ def test_the_environment_is_not_read_behind_the_back(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("BFF_CLIENT_SECRET", "s" * 40)
     monkeypatch.setenv("BFF_SECRET_KEY", "k" * 32)
     assert load_settings().client_id == "from-the-environment"
+
+
+def test_every_setting_and_its_default_is_documented():
+    page = Path("docs/bff.md").read_text(encoding="utf-8")
+    for name, field in BffSettings.model_fields.items():
+        line = next(line for line in page.splitlines() if line.startswith("| `") and f"`{name.upper()}`" in line)
+        if isinstance(field.default, bool):
+            assert f"`{str(field.default).lower()}`" in line
+        elif isinstance(field.default, int | float) or (isinstance(field.default, str) and field.default):
+            assert f"`{field.default:g}`" in line if isinstance(field.default, float) else f"`{field.default}`" in line

@@ -15,8 +15,8 @@ from bff.store import Store
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    made = Store(f"sqlite:///{tmp_path / 'sub' / 'bff.db'}")
+def store(database_url: str) -> Iterator[Store]:
+    made = Store(database_url)
     yield made
     made.close()
 
@@ -57,7 +57,8 @@ def in_threads(number: int, work: Any) -> list[Any]:
     return results
 
 
-def test_the_database_is_for_its_owner_only(store: Store, tmp_path: Path):
+def test_the_database_is_for_its_owner_only(tmp_path: Path):
+    Store(f"sqlite:///{tmp_path / 'sub' / 'bff.db'}").close()
     mode = (tmp_path / "sub" / "bff.db").stat().st_mode
     assert stat.S_IMODE(mode) & 0o077 == 0
 
@@ -117,7 +118,8 @@ def test_what_is_over_is_removed_with_the_next_log_in(store: Store):
         assert count(store, "bff_sessions") == count(store, "bff_access_tokens") == count(store, "bff_logins") == 1
 
 
-def test_two_stores_may_be_made_over_one_file_at_once(tmp_path: Path):
-    url = f"sqlite:///{tmp_path / 'bff.db'}"
-    for made in in_threads(6, lambda: Store(url)):
-        made.close()
+def test_many_processes_may_start_over_one_empty_database_at_once(database_url: str):
+    made = in_threads(6, lambda: Store(database_url))
+    assert len(made) == 6
+    for each in made:
+        each.close()

@@ -6,7 +6,7 @@ from flask import Response, make_response, render_template, request, url_for
 
 from authserver.identity import accounts
 from authserver.oauth.server import Server
-from authserver.oidc.consent import sentences
+from authserver.oidc.consent import SENTENCES
 from authserver.web import context
 from authserver.web import security as protection
 from authserver.web.account import blueprint
@@ -35,7 +35,7 @@ def show() -> Response:
         "account/apps.html",
         session=person.session,
         apps=apps_of(context.server(), person.session.sub),
-        sentences=sentences(context.server()),
+        sentences=_sentences(context.server()),
         token=person.token("apps"),
     )
     return make_response(page)
@@ -61,6 +61,10 @@ def apps_of(server: Server, sub: str) -> list[App]:
         app = _add(server, found, grant.client_id, grant.created_at, grant.scope, *grant.resources.split())
         app.offline = app.offline or bool(grant.offline)
     return sorted(found.values(), key=lambda app: -app.since)
+
+
+def _sentences(server: Server) -> dict[str, str]:
+    return {scope.name: scope.description for row in server.resources() for scope in row.scopes} | SENTENCES
 
 
 def _add(server: Server, found: dict[str, App], client_id: str, since: int, scope: str, *resources: str) -> App:

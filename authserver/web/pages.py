@@ -1,0 +1,49 @@
+"""What every template may use: addresses of assets, moments in words, the name of this place."""
+
+from datetime import UTC, datetime
+from functools import lru_cache
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from flask import Flask, Response, request, url_for
+from markupsafe import Markup
+
+from authserver.clock import SECOND
+from authserver.web.security import server_settings
+
+_STATIC: Final = Path(__file__).with_name("static")
+_FOR_EVER: Final = "public, max-age=31536000, immutable"
+_AN_HOUR: Final = "public, max-age=3600"
+_MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+def register(app: Flask) -> None:
+    """Give the templates their words, and static files their lifetime."""
+    host = urlsplit(server_settings(app).issuer).netloc
+    app.jinja_env.globals.update(asset=asset, moment=moment, issuer_host=host)
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+
+    @app.after_request
+    def keep_assets(response: Response) -> Response:
+        if request.endpoint == "static" and response.status_code in {200, 304}:
+            response.headers["Cache-Control"] = _FOR_EVER if "v" in request.args else _AN_HOUR
+        return response
+
+
+def asset(name: str) -> str:
+    """Return the address of a static file; it changes with the content, so that browsers may keep it for ever."""
+    return url_for("static", filename=name, v=_version(name))
+
+
+def moment(at: int) -> Markup:
+    """Write a time in microseconds for people and for programs."""
+    when = datetime.fromtimestamp(at // SECOND, UTC)
+    words = f"{when.day} {_MONTHS[when.month - 1]} {when.year}, {when:%H:%M} UTC"
+    return Markup('<time datetime="{}">{}</time>').format(when.strftime("%Y-%m-%dT%H:%M:%SZ"), words)
+
+
+@lru_cache
+def _version(name: str) -> str:
+    return sha256((_STATIC / name).read_bytes()).hexdigest()[:12]
