@@ -78,7 +78,7 @@ class KeyRing:
 
     def load(self) -> None:
         """Read and open the keys now; raises KeyRingError when one cannot be opened or none can sign."""
-        self._take(self._store.keys.all())
+        self._take(self._store.keys.all(), strict=True)
         for algorithm in ALGORITHMS:
             self._signer(algorithm, self._ring)
 
@@ -117,19 +117,26 @@ class KeyRing:
             try:
                 # The time is set first: when the database is away, the keys in memory go on serving.
                 self._due = monotonic() + self._interval
-                self._take(self._store.keys.all())
+                self._take(self._store.keys.all(), strict=False)
             except StoreError:
                 logger.warning("signing keys not read: the store is away")
             finally:
                 self._lock.release()
         return self._ring
 
-    def _take(self, rows: tuple[SigningKey, ...]) -> None:
+    def _take(self, rows: tuple[SigningKey, ...], *, strict: bool) -> None:
         if rows == self._ring.rows:
             return
         for row in rows:
             if row.kid not in self._private and row.gone_at > now():
-                self._private[row.kid] = _signing_function(row, self._sealer)
+                try:
+                    self._private[row.kid] = _signing_function(row, self._sealer)
+                except KeyRingError as error:
+                    # While secret keys are exchanged node by node, another node's key may not open here yet: it is
+                    # published and verified with, and the key before it goes on signing.
+                    if strict:
+                        raise
+                    logger.error("%s", error)  # noqa: TRY400 - the message says all
         self._private = {row.kid: self._private[row.kid] for row in rows if row.kid in self._private}
         self._ring = _Ring(rows, self._signers(rows), {row.kid: (_public_key(row), row) for row in rows})
 
@@ -220,7 +227,7 @@ def rotate(
     for key in new:
         store.keys.add(key, Event("key.added", actor, facts={"kid": key.kid, "algorithm": key.algorithm, **facts}))
     retires_at = moment + delay
-    gone_at = moment if compromised else retires_at + _longest_life(settings)
+    gone_at = moment if compromised else retires_at + _longest_life(store, settings)
     for row in old:
         event = Event("key.retired", actor, facts={"kid": row.kid, "algorithm": row.algorithm, **facts})
         store.keys.set_times(row.kid, min(row.retires_at, retires_at), min(row.gone_at, gone_at), event)
@@ -234,18 +241,20 @@ def rotation_is_due(store: Store, settings: Settings) -> bool:
 
 
 def reseal(store: Store, sealer: Sealer) -> int:
-    """Seal every signing key again with the first secret key; return how many were sealed by a former one."""
-    count = 0
+    """Seal signing keys again with the first secret key; return how many were sealed by a former one."""
+    count, moment = 0, now()
     for row in store.keys.all():
-        if not sealer.is_current(row.sealed):
+        # What sealed a key that is gone may be gone too.
+        if row.gone_at > moment and not sealer.is_current(row.sealed):
             plain = _open(row, sealer)
             count += store.keys.reseal(row.kid, row.sealed, sealer.seal("signing-key", _context(row.kid), plain))
     return count
 
 
-def _longest_life(settings: Settings) -> int:
+def _longest_life(store: Store, settings: Settings) -> int:
     tokens = settings.tokens
-    return max(tokens.access_token_seconds, tokens.id_token_seconds) * SECOND + 10 * MINUTE
+    of_resources = (resource.access_token_seconds or 0 for resource in store.resources.all())
+    return max(tokens.access_token_seconds, tokens.id_token_seconds, *of_resources) * SECOND + 10 * MINUTE
 
 
 def _context(kid: str) -> str:

@@ -80,12 +80,11 @@ class TextFormatter(logging.Formatter):
 class CollectingHandler(logging.Handler):
     """Writes lines to a file descriptor: 64 at once, or what came in 0.2 seconds.
 
-    A full disk loses lines, never requests. There is no lock, because a list's append is one step.
+    A full disk loses lines, never requests. No lock is taken, because a list's append is one step.
     """
 
     def __init__(self, descriptor: int = 2) -> None:
         super().__init__()
-        self.lock = None
         self._descriptor = descriptor
         self._kept: list[str] = []
         self._waiting = threading.Event()

@@ -133,7 +133,10 @@ def _split_loopback(uri: str) -> tuple[str | None, str | None, str]:
 def origin_of(uri: str) -> str:
     """Return scheme, host and port of a URI, as a browser writes an origin; the scheme alone for other schemes."""
     parts = urlsplit(uri)
-    return f"{parts.scheme}://{parts.netloc}".lower() if parts.scheme in {"http", "https"} else f"{parts.scheme}:"
+    if parts.scheme not in {"http", "https"}:
+        return f"{parts.scheme}:"
+    own_port = ":80" if parts.scheme == "http" else ":443"
+    return f"{parts.scheme}://{parts.netloc}".lower().removesuffix(own_port)
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,10 @@ class Connection:
         self.socket.setblocking(False)
         self._data = b""
 
+    def close(self) -> None:
+        """Close the connection."""
+        self.socket.close()
+
     def send(self, request: bytes) -> None:
         """Send a request; they are far smaller than a socket's buffer."""
         if self.socket.send(request) != len(request):

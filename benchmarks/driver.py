@@ -26,12 +26,18 @@ OPERATIONS: Final[dict[str, Operation]] = {
 
 
 class Lane:
-    """One connection with the script that runs on it."""
+    """A script, and the connection on which it runs: one for each round, because servers close idle ones."""
 
     def __init__(self, at: Target, script: Script) -> None:
-        self.connection = Connection(at.host, at.port)
+        self._at = at
         self.script = script
+        self.connection = Connection(at.host, at.port)
         self.started = 0
+
+    def connect(self) -> None:
+        """Open the connection of the next round."""
+        self.connection.close()
+        self.connection = Connection(self._at.host, self._at.port)
 
     def begin(self) -> None:
         """Send the first request of an operation."""
@@ -77,6 +83,7 @@ def run(lanes: list[Lane], seconds: float, most: int) -> dict[str, Any]:
     """Run the lanes' operation again and again; return count, seconds and latencies in microseconds."""
     selector, latencies = selectors.DefaultSelector(), []
     for lane in lanes:
+        lane.connect()
         selector.register(lane.connection.socket, selectors.EVENT_READ, lane)
     began = time.perf_counter()
     begun = len(lanes)

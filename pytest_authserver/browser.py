@@ -63,6 +63,10 @@ class Browser:
         """Open a URL and follow redirects until a page is shown or the browser is sent elsewhere."""
         return self._follow(self.http.get(urljoin(self.issuer, url)))
 
+    def visit_request(self, parameters: Mapping[str, Any]) -> Page:
+        """Make an authorization request; a list repeats a parameter."""
+        return self.visit(f"{self.issuer}/authorize?{urlencode(parameters, doseq=True)}")
+
     def submit(self, page: Page, name: str, **values: str) -> Page:
         """Fill and send the form that has a field or button ``name`` (a name or an id)."""
         form = page.form(name)
@@ -89,7 +93,7 @@ class Browser:
 
     def authorize(self, parameters: Mapping[str, Any], *, username: str = "", password: str = "") -> Page:
         """Make an authorization request, sign in and consent where asked; return where it ended."""
-        page = self.visit(f"{self.issuer}/authorize?{urlencode(parameters, doseq=True)}")
+        page = self.visit_request(parameters)
         for _ in range(3):
             if page.location is not None or not page.forms:
                 break

@@ -28,6 +28,7 @@ from pytest_authserver.records import Allowed, Pkce, RegisteredClient, new_pkce
 
 ISSUER = "http://localhost:9000"
 PASSWORD = "correct horse battery staple"
+_FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 # Hashes as cheap as argon2id allows: the tests are not about their cost.
 CHEAP = {"memory_kib": 8, "time_cost": 1, "parallelism": 1}
 
@@ -138,7 +139,7 @@ class AuthServer:
         auth = client.basic if client is not None and client.client_secret else None
         if client is not None and not client.client_secret and "client_id" not in parameters:
             sent["client_id"] = client.client_id
-        return self._http.post(path, data=sent, auth=auth)
+        return self._http.post(path, content=urlencode(sent, doseq=True), headers=_FORM, auth=auth)
 
     def get(self, path: str, token: str | None = None, **headers: str) -> httpx2.Response:
         """Get a page or document, with a bearer token where one is given."""

@@ -76,11 +76,10 @@ class IntrospectionClient:
         if fresh:
             return self._ask_now(token)
         digest = sha256(token.encode()).digest()
+        mine = Future[Introspection]()
         with self._lock:
-            shared = self._asking.get(digest)
-            if shared is None:
-                mine = self._asking[digest] = Future[Introspection]()
-        if shared is not None:
+            shared = self._asking.setdefault(digest, mine)
+        if shared is not mine:
             return _wait(shared)
         try:
             found = self._ask_now(token)

@@ -13,7 +13,6 @@ from hashlib import sha256
 
 from resourceserver.access_token import AccessToken, read_access_token
 from resourceserver.cache import RecentCache
-from resourceserver.discovery import IssuerMetadata
 from resourceserver.errors import (
     Answer,
     InsufficientScopeError,
@@ -23,7 +22,6 @@ from resourceserver.errors import (
     MissingTokenError,
     ResourceError,
 )
-from resourceserver.fetch import Fetcher
 from resourceserver.introspect import IntrospectionClient, read_answer
 from resourceserver.jwks import ALGORITHMS, KeySource
 from resourceserver.jwt import (
@@ -83,8 +81,7 @@ class Verifier:
         if not _QUOTABLE.fullmatch(realm) or not _QUOTABLE.fullmatch(resource_metadata):
             raise ValueError("realm and resource_metadata are printable ASCII without quotes")
         if jwt and keys is None:
-            fetcher = Fetcher()
-            keys = KeySource(IssuerMetadata(issuer, fetcher, clock=clock), fetcher, clock=clock)
+            keys = KeySource(issuer, clock=clock)
         self.issuer = issuer
         self.audience = audience
         self.realm = realm
@@ -145,35 +142,40 @@ class Verifier:
             if reason is not None:
                 raise InvalidTokenError(reason)
         try:
-            found = self._look_at(token, now, fresh=fresh)
+            found, known_at = self._look_at(token, now, fresh=fresh)
         except InvalidTokenError as refusal:
             self._good.forget(digest)
             if refusal.reason == "not active":
                 self._bad.put(digest, refusal.reason, now, now + min(NEGATIVE_SECONDS, self._cache_seconds))
             raise
-        self._good.put(digest, found, now, min(now + self._cache_seconds, found.expires_at))
+        self._good.put(digest, found, now, min(known_at + self._cache_seconds, found.expires_at))
         return found
 
     def answer(self, error: ResourceError) -> Answer:
         """Write a refusal with this resource's realm and metadata URL in the challenge."""
         return error.answer(self.realm, self.resource_metadata)
 
-    def _look_at(self, token: str, now: float, *, fresh: bool) -> AccessToken:
+    def _look_at(self, token: str, now: float, *, fresh: bool) -> tuple[AccessToken, float]:
+        """Return what is known of the token, and since when."""
+        known_at = now
         is_jwt = looks_like_jwt(token)
         if is_jwt and self._keys is not None and not fresh:
             claims = verified_claims(token, self._keys.find, types=ACCESS_TOKEN_TYPES, algorithms=self._algorithms)
             check_access_token(claims, self.issuer, self.audience, now, self._tolerance)
             found = read_access_token(claims, self.issuer, checked_by="keys", token_format="jwt")
         elif self._introspection is not None:
-            answer = self._introspection.ask(token, fresh=fresh)
-            found = read_answer(answer, self.issuer, self.audience, now, self._tolerance, "jwt" if is_jwt else "opaque")
+            said = self._introspection.ask(token, fresh=fresh)
+            known_at = said.asked_at
+            found = read_answer(
+                said.answer, self.issuer, self.audience, now, self._tolerance, "jwt" if is_jwt else "opaque"
+            )
         else:
             raise InvalidTokenError("opaque token where only JWTs are taken")
         if "cnf" in found.claims:
             # RFC 9449 7.1, RFC 8705 3: a token bound to a key is worth nothing without proof of that key, and no
             # proof can be checked here. Taking it as a plain bearer token would undo the binding.
             raise InvalidTokenError("token is bound to a key")
-        return found
+        return found, known_at
 
     def _bearer(
         self, authorization: str | Sequence[str] | None, scopes: Collection[str], *, other_methods: bool

@@ -19,7 +19,7 @@ NAME = "keys.client.test"
 PUBLIC = "192.0.9.1"  # public by its number; nothing connects to it, see Net
 
 INSIDE = [
-    *("127.0.0.1", "127.255.255.254", "0.0.0.0", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254"),
+    *("127.0.0.1", "127.255.255.254", "0.1.2.3", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254"),
     *("100.64.0.1", "100.100.100.200", "192.0.0.1", "192.0.0.9", "192.0.2.1", "198.18.0.1", "198.51.100.1"),
     *("203.0.113.1", "224.0.0.1", "239.255.255.255", "240.0.0.1", "255.255.255.255", "192.88.99.1", "168.63.129.16"),
     *("::", "::1", "::7f00:1", "::ffff:7f00:1", "::ffff:8.8.8.8", "64:ff9b::7f00:1", "64:ff9b::808:808"),
@@ -190,7 +190,15 @@ def test_http_is_refused_when_localhost_resolves_to_somewhere_else(net: Net) -> 
 @pytest.mark.parametrize(
     "url",
     [
-        *("", "https:", "https://", "https:///x", "//keys.client.test/", "file:///etc/passwd", "ftp://keys.client.test/"),
+        *(
+            "",
+            "https:",
+            "https://",
+            "https:///x",
+            "//keys.client.test/",
+            "file:///etc/passwd",
+            "ftp://keys.client.test/",
+        ),
         *("gopher://keys.client.test/", "HTTPS://keys.client.test/", " https://keys.client.test/"),
         *("https://a@keys.client.test/", "https://a:b@keys.client.test/", "https://keys.client.test\\@127.0.0.1/"),
         *("https://keys.client.test/#x", "https://keys.client.test/\r\nX: y", "https://keys.client.test/a b"),

@@ -5,7 +5,6 @@ Tests that change a client or an account make their own; what stands here is for
 
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import urlencode
 
 import httpx2
 import pytest
@@ -84,8 +83,7 @@ def ask(authserver: AuthServer, client: RegisteredClient, user: User | None = No
 
     Parameters may be lists (they repeat) or None (they are taken away).
     """
-    request = authserver.request(client, authserver.pkce(), **parameters)
-    return authserver.browser(user).visit("/authorize?" + urlencode(request, doseq=True))
+    return authserver.browser(user).visit_request(authserver.request(client, authserver.pkce(), **parameters))
 
 
 def code_of(page: Page) -> str:

@@ -5,7 +5,7 @@ class StoreError(Exception):
     """The store could not do what was asked."""
 
 
-class Conflict(StoreError):  # noqa: N818 - a state of things, not a mistake
+class Conflict(StoreError):
     """Something with this identity is there already; ``name`` says which column or constraint refused it."""
 
     def __init__(self, name: str = "") -> None:
@@ -13,15 +13,15 @@ class Conflict(StoreError):  # noqa: N818 - a state of things, not a mistake
         self.name = name
 
 
-class BadValue(StoreError):  # noqa: N818 - a state of things, not a mistake
+class BadValue(StoreError):
     """A value that the database cannot hold: a NUL character, half a surrogate pair, a number beyond 64 bits."""
 
 
-class Busy(StoreError):  # noqa: N818 - a state of things, not a mistake
+class Busy(StoreError):
     """A lock or a connection was not free in time, or transactions collided again and again; try a second later."""
 
 
-class Unavailable(StoreError):  # noqa: N818 - a state of things, not a mistake
+class Unavailable(StoreError):
     """The database or Redis is away, or went away in the middle: what was asked may or may not have been done."""
 
 

@@ -23,7 +23,7 @@ from authserver.web.errors import error_page
 Headers = list[tuple[str, str]]
 
 TOKEN_FIELD: Final = "csrf_token"
-_POWERFUL: Final = "camera=(), geolocation=(), microphone=(), payment=(), usb=(), interest-cohort=()"
+_POWERFUL: Final = "camera=(), geolocation=(), microphone=(), payment=(), usb=()"
 # What may stand in a policy: no separator of directives or sources gets through (CSP 3, 2.3.1).
 _SOURCE: Final = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?|[a-z][a-z0-9+.-]*:", re.ASCII)
 

@@ -11,7 +11,7 @@ import click
 from flask import Flask
 
 from resourceserver.app import create_app
-from resourceserver.cli.listen import listen
+from resourceserver.cli.listen import PortInUseError, check_free, listen
 from resourceserver.notes import NoteStore, NotesUnavailableError
 from resourceserver.settings import PREFIX, Settings, SettingsError, load_settings
 
@@ -42,7 +42,8 @@ def serve(host: str | None, port: int | None) -> None:
         # What is wrong is said before anything listens. Nothing opened here may live on in a forked worker.
         settings.secret()
         NoteStore(settings.database_url, most_per_owner=settings.notes_per_owner).close()
-    except (SettingsError, NotesUnavailableError) as wrong:
+        check_free(settings)
+    except (SettingsError, NotesUnavailableError, PortInUseError) as wrong:
         raise click.ClickException(str(wrong) or "the database cannot be opened") from None
     for name in set(os.environ) - set(KEPT_ENVIRONMENT):
         del os.environ[name]

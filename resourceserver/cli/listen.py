@@ -21,6 +21,10 @@ from resourceserver.settings import Settings
 MAX_BUFFER = 65_536
 
 
+class PortInUseError(Exception):
+    """The address to listen on cannot be had."""
+
+
 def listen(settings: Settings, load: Callable[[], Flask]) -> None:
     """Serve the application that `load` builds in each worker, until SIGINT or SIGTERM."""
     addresses = addresses_of(settings.host)
@@ -44,14 +48,25 @@ def addresses_of(host: str) -> list[str]:
     """Return the addresses to listen on: for localhost both loopback addresses, as far as the machine has them."""
     if host != "localhost":
         return [host]
-    return [address for address in ("127.0.0.1", "::1") if _exists(address)] or ["127.0.0.1"]
+    return [address for address in ("127.0.0.1", "::1") if _can_bind(address, 0)] or ["127.0.0.1"]
 
 
-def _exists(address: str) -> bool:
+def check_free(settings: Settings) -> None:
+    """Raise PortInUseError when something listens already.
+
+    granian shares ports between processes (SO_REUSEPORT), so a second server would start in silence beside the first.
+    """
+    for address in addresses_of(settings.host):
+        if not _can_bind(address, settings.port):
+            raise PortInUseError(f"cannot listen on {address} port {settings.port}: it is in use or not to be had")
+
+
+def _can_bind(address: str, port: int) -> bool:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     try:
         with socket.socket(family, socket.SOCK_STREAM) as probe:
-            probe.bind((address, 0))
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((address, port))
     except OSError:
         return False
     return True
@@ -63,9 +78,6 @@ class _Server(MPServer):
     def _init_shared_socket(self) -> None:
         super()._init_shared_socket()  # type: ignore[no-untyped-call]
         self._specs = [SocketSpec(address, self.bind_port, self.backlog) for address in self.addresses]
-        for spec in self._specs:
-            # Binds for a moment, so that a port in use is told before any worker starts.
-            spec.build()
 
     def _spawn_worker(self, idx: int, target: Any, callback_loader: Any) -> WorkerProcess:  # type: ignore[override]
         self._ssp = self._specs[idx]  # type: ignore[assignment]

@@ -55,3 +55,8 @@ class Browser:
     def cookie(self, name: str = "bff") -> str | None:
         found = self.http.get_cookie(name, domain=urlsplit(self.base).hostname or "")
         return found.value if found else None
+
+
+def error_code(page: str) -> str:
+    """Give the code that an error page tells."""
+    return page.partition('id="error-code">')[2].partition("<")[0]

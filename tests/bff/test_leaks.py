@@ -6,10 +6,10 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
-from sqlalchemy import create_engine, text
 
 from bff import BffSettings
 from tests.bff.browser import OWN, Browser
+from tests.bff.database import expire
 from tests.bff.stub import CLIENT_SECRET
 
 
@@ -43,14 +43,12 @@ def test_no_token_is_visible_to_the_browser_or_in_the_log(
             keep(browser.get(path)).close()
         for path in ("/api/notes", "/api/almanac", "/api/notes/cookie", "/api/notes/elsewhere", "/api/notes/../x"):
             keep(browser.api(path))
-        with create_engine(settings.database_url).begin() as connection:
-            connection.execute(text("UPDATE bff_access_tokens SET expires_at = 1"))
+        expire(settings)
         keep(browser.api("/api/notes"))
         browser.stub.id_token_claims = {"nonce": "wrong"}
         keep(browser.get(browser.answered(browser.start())))
         browser.stub.end_grants()
-        with create_engine(settings.database_url).begin() as connection:
-            connection.execute(text("UPDATE bff_access_tokens SET expires_at = 1"))
+        expire(settings)
         keep(browser.api("/api/notes"))
     secrets = {*browser.stub.issued, *browser.stub.grants, CLIENT_SECRET}
     assert len(secrets) > 8

@@ -1,32 +1,17 @@
 """The page in a real browser: log in, write, delete, lose the session, log out."""
 
-import os
-import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine, text
 from werkzeug.serving import make_server
 
 from bff import BffSettings, create_app
+from tests.bff.database import expire
 from tests.bff.stub import Stub
-
-CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
-ARGUMENTS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
-pytestmark = pytest.mark.browser
+from tests.servers.looks import LOOKS
 
 
 @pytest.fixture
@@ -47,22 +32,7 @@ def served(stub: Stub, tmp_path: Path) -> Iterator[BffSettings]:
     server.app.extensions["bff"].close()
 
 
-@pytest.fixture
-def page() -> Iterator[Any]:
-    if not Path(CHROMIUM).exists():
-        if os.environ.get("CI") == "true":
-            pytest.fail("no Chromium on this machine")
-        pytest.skip("NO CHROMIUM: the page was not tried in a browser")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        page = browser.new_page()
-        page.set_default_timeout(20_000)
-        yield page
-        browser.close()
-
-
+@pytest.mark.parametrize("page", LOOKS, indirect=True, ids=str)
 def test_a_day_with_the_page(served: BffSettings, stub: Stub, page: Any):
     violations: list[str] = []
     page.on("console", lambda said: violations.append(said.text) if "Content Security Policy" in said.text else None)
@@ -85,8 +55,7 @@ def test_a_day_with_the_page(served: BffSettings, stub: Stub, page: Any):
 
     assert page.evaluate("document.cookie") == ""
     stub.end_grants()
-    with create_engine(served.database_url).begin() as connection:
-        connection.execute(text("UPDATE bff_access_tokens SET expires_at = 1"))
+    expire(served)
     page.fill("[name=text]", "not yet sent")
     page.click("#note-add")
     page.wait_for_selector("#session-over", state="visible")

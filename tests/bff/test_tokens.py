@@ -10,26 +10,15 @@ from typing import Any
 import pytest
 import time_machine
 from flask import Response
-from sqlalchemy import create_engine, text
 
 from bff import BffSettings, create_app
 from bff.errors import StoreBusyError
 from tests.bff.browser import Browser
+from tests.bff.database import execute, expire
 from tests.bff.stub import Stub
 
 NOTES = "https://notes.example/"
 ALMANAC = "https://almanac.example/"
-
-
-def execute(settings: BffSettings, statement: str) -> list[Any]:
-    with create_engine(settings.database_url).begin() as connection:
-        result = connection.execute(text(statement))
-        return list(result.all()) if result.returns_rows else []
-
-
-def expire(settings: BffSettings) -> None:
-    """Let every access token run out."""
-    execute(settings, "UPDATE bff_access_tokens SET expires_at = 1")
 
 
 def at_once(count: int, work: Callable[[], Any]) -> list[Any]:

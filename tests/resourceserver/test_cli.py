@@ -130,5 +130,14 @@ def test_what_is_wrong_is_said_before_anything_listens(tmp_path: Path, name: str
     assert b"s3cret" not in done.stderr
 
 
+def test_a_port_in_use_is_said_before_anything_listens(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0), reuse_port=True) as taken:
+        port = str(taken.getsockname()[1])
+        environment = _environment(tmp_path, RESOURCESERVER_PORT=port)
+        done = subprocess.run(SERVE, check=False, env=environment, capture_output=True, cwd=tmp_path, timeout=30)
+    assert done.returncode == 1
+    assert f"port {port}".encode() in done.stderr
+
+
 def test_the_command_explains_itself() -> None:
     assert "RESOURCESERVER_" in CliRunner().invoke(main, ["serve", "--help"]).output

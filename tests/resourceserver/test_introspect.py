@@ -186,6 +186,18 @@ def test_after_three_failures_the_issuer_is_left_alone_for_a_second(
     assert by_asking.check("opaque", fresh=True)
 
 
+def test_questions_that_the_issuer_finds_malformed_do_not_stop_the_others(
+    issuer: StubIssuer, by_asking: Verifier
+) -> None:
+    issuer.answers["opaque"] = issuer.active(AUDIENCE)
+    issuer.faults = {INTROSPECTION: replying({"error": "invalid_request"}, status=400)}
+    for number in range(10):
+        with pytest.raises(UnavailableError):
+            by_asking.check(f"strange-{number}")
+    issuer.faults = {}
+    assert by_asking.check("opaque")
+
+
 def test_one_failure_does_not_stop_other_questions(issuer: StubIssuer, by_asking: Verifier) -> None:
     issuer.answers["opaque"] = issuer.active(AUDIENCE)
     for _ in range(5):
@@ -203,7 +215,7 @@ def test_simultaneous_questions_about_one_token_are_one_question(issuer: StubIss
     issuer.delay = 0.3
     subjects: list[str] = []
     threads = [
-        threading.Thread(target=lambda token=token: subjects.append(by_asking._introspection.ask(token)["sub"]))
+        threading.Thread(target=lambda token=token: subjects.append(by_asking._introspection.ask(token).answer["sub"]))
         for token in ["a", "b"] * 10
     ]
     for thread in threads:
@@ -212,6 +224,34 @@ def test_simultaneous_questions_about_one_token_are_one_question(issuer: StubIss
         thread.join()
     assert sorted(subjects) == ["user-1"] * 10 + ["user-2"] * 10
     assert issuer.hits[INTROSPECTION] == 2
+
+
+def test_a_shared_answer_is_as_old_as_its_question(issuer: StubIssuer, by_asking: Verifier, clock: Clock) -> None:
+    issuer.answers["a"] = issuer.active(AUDIENCE, exp=int(clock.now) + 9999)
+    asked, go_on = threading.Event(), threading.Event()
+
+    def slow(to: BaseHTTPRequestHandler) -> None:
+        asked.set()
+        go_on.wait(5)
+        replying(issuer.answers["a"])(to)
+
+    issuer.faults = {INTROSPECTION: slow}
+    threads = [threading.Thread(target=by_asking.check, args=("a",)) for _ in range(2)]
+    threads[0].start()
+    assert asked.wait(5)
+    clock.now += 20
+    threads[1].start()
+    shared = next(iter(by_asking._introspection._asking.values()))
+    while not shared._condition._waiters:
+        time.sleep(0.01)
+    go_on.set()
+    for thread in threads:
+        thread.join()
+    issuer.faults = {}
+    issuer.answers["a"] = {"active": False}
+    clock.now += 11
+    with pytest.raises(InvalidTokenError):
+        by_asking.check("a")
 
 
 def test_simultaneous_questions_share_a_failure_too(issuer: StubIssuer, by_asking: Verifier) -> None:
@@ -255,5 +295,5 @@ def test_a_fixed_endpoint_spares_the_discovery(issuer: StubIssuer, metadata: Iss
     client = IntrospectionClient(
         metadata, fetcher, client_id="rs", client_secret="s", endpoint=issuer.url + INTROSPECTION
     )
-    assert client.ask("x") == {"active": False}
+    assert client.ask("x").answer == {"active": False}
     assert issuer.hits == {INTROSPECTION: 1}

@@ -7,24 +7,12 @@ from pathlib import Path
 import pytest
 
 from authserver import clock
-from authserver.settings import Settings
 from authserver.store import Store, open_store
 from authserver.store.ephemeral import Ephemeral
 from tests.store.makers import NOW
+from tests.store.settings import make_schema, settings_for
 
 OpenStore = Callable[..., Store]
-
-
-def settings_for(url: str, **more: object) -> Settings:
-    """Settings of a server on this database."""
-    return Settings(issuer="http://localhost:9000", development=True, database_url=url, **more)
-
-
-def make_schema(url: str) -> None:
-    """Make an empty database one of ours; leaves no connection open."""
-    store = open_store(settings_for(url))
-    store.upgrade()
-    store.close()
 
 
 @pytest.fixture(scope="session")

@@ -85,9 +85,17 @@ def a_consent(**more: Any) -> Consent:
     return Consent("sub-1", "client", "https://app.example", "", "openid books", None, 0, 0)._replace(**more)
 
 
-def start_session(store: Store, sid: str = "session", sub: str = "sub-1", browser: bytes = b"b" * 32, **more: Any) -> None:
+def start_session(
+    store: Store, sid: str = "session", sub: str = "sub-1", browser: bytes = b"b" * 32, **more: Any
+) -> None:
     """Start a session that lasts until long after these tests."""
-    arguments = {"acr": "a", "amr": "pwd", "user_agent": "Browser/1", "address": "127.0.0.1", "expires_at": NOW + 3000 * DAY}
+    arguments = {
+        "acr": "a",
+        "amr": "pwd",
+        "user_agent": "Browser/1",
+        "address": "127.0.0.1",
+        "expires_at": NOW + 3000 * DAY,
+    }
     store.sessions.start(sid=sid, sub=sub, browser=browser, event=EVENT, **(arguments | more))
 
 

@@ -75,7 +75,7 @@ def test_a_connection_that_cannot_be_opened_leaves_room(links: Links, monkeypatc
     with monkeypatch.context() as patch:
         patch.setattr(Driver, "__init__", fail)
         for _ in range(3):
-            with pytest.raises(OSError):  # noqa: PT011 - ours, from above
+            with pytest.raises(OSError):
                 links.take()
     assert links.take() is not links.take()
 
@@ -125,10 +125,9 @@ def test_sixty_four_threads_are_served(url: str, opened: OpenStore):
 
 FORK = """
 import os, sys, threading
-from tests.store.conftest import settings_for
-from authserver.store import open_store
+from tests.store.settings import patient
 
-store = open_store(settings_for(sys.argv[1], database={"busy_ms": 20_000}))
+store = patient(sys.argv[1])
 store.ephemeral.count("fork", "counter", 10**9)
 parent = store.database.links._idle[0].driver
 children = []

@@ -6,14 +6,15 @@ import psycopg
 import pytest
 
 from authserver.settings import SettingsError
-from authserver.store import BadValue, Busy, Store, Unavailable
+from authserver.store import BadValue, Busy, Store, Unavailable, open_store
 from authserver.store.database import Transaction
 from tests.servers.fixtures import or_give_up
 from tests.servers.postgres import libpq_url, postgres_server
 from tests.servers.process import free_port
 from tests.store.at_once import at_once
-from tests.store.conftest import OpenStore, make_schema
+from tests.store.conftest import OpenStore
 from tests.store.makers import EVENT, a_client, a_user
+from tests.store.settings import make_schema, settings_for
 
 
 @pytest.fixture
@@ -31,9 +32,7 @@ def terminate(administrator: psycopg.Connection) -> int:
     return len(ended.fetchall())
 
 
-def test_a_read_goes_on_when_the_server_ended_the_connections(
-    postgres_store: Store, administrator: psycopg.Connection
-):
+def test_a_read_goes_on_when_the_server_ended_the_connections(postgres_store: Store, administrator: psycopg.Connection):
     postgres_store.clients.add(a_client(), EVENT)
     at_once(lambda: postgres_store.clients.get("client"), 4)
     assert terminate(administrator) >= 1
@@ -80,9 +79,6 @@ def test_a_server_that_is_away_is_unavailable_and_comes_back():
         server = stack.enter_context(postgres_server())
         url = server.create()
         make_schema(url)
-        from authserver.store import open_store
-        from tests.store.conftest import settings_for
-
         store = open_store(settings_for(url))
         stack.callback(store.close)
         store.clients.add(a_client(), EVENT)

@@ -66,7 +66,9 @@ def test_an_argument_that_changes_the_text_or_has_no_type_is_refused(prepare: Pr
 
 
 def test_arguments_are_named_and_none_is_missing_or_unknown(prepare: Prepare):
-    statement = prepare(select(ephemeral.c.key).where(ephemeral.c.space == text("of_space"), ephemeral.c.key == "fixed"))
+    statement = prepare(
+        select(ephemeral.c.key).where(ephemeral.c.space == text("of_space"), ephemeral.c.key == "fixed")
+    )
     assert statement.bind(of_space="s") == ("s", "fixed")
     with pytest.raises(TypeError):
         statement.bind()
@@ -75,7 +77,9 @@ def test_arguments_are_named_and_none_is_missing_or_unknown(prepare: Prepare):
 
 
 def test_an_argument_may_be_used_twice_and_bytes_go_through(prepare: Prepare):
-    statement = prepare(select(literal(1)).where(number("n") > 1, number("n") < 9, octets("raw") == literal(b"x", LargeBinary)))
+    statement = prepare(
+        select(literal(1)).where(number("n") > 1, number("n") < 9, octets("raw") == literal(b"x", LargeBinary))
+    )
     assert statement.bind(n=5, raw=b"r") == (1, 5, 1, 5, 9, b"r", b"x")
 
 

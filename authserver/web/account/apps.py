@@ -74,7 +74,9 @@ def _add(server: Server, found: dict[str, App], client_id: str, since: int, scop
         name = client.client_name if client and client.client_name else client_id
         app = found[client_id] = App(client_id, name, since, {}, {})
     app.since = min(app.since, since)
-    app.scopes.update(dict.fromkeys(scope.split()))
+    # What concerns the person first, in the order of the consent page.
+    named = scope.split()
+    app.scopes.update(dict.fromkeys([*(name for name in SENTENCES if name in named), *named]))
     for identifier in filter(None, resources):
         resource = server.resource(identifier)
         app.resources[resource.name if resource else identifier] = None

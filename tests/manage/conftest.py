@@ -1,0 +1,42 @@
+"""A store with the schema, on SQLite, and a sealer."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from authserver.crypto import Sealer
+from authserver.settings import Settings
+from authserver.store import Store, open_store
+
+SECRET_KEY = "0123456789abcdef0123456789abcdef"
+FORMER_KEY = "fedcba9876543210fedcba9876543210"
+
+
+@pytest.fixture(scope="session")
+def manage_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("manage") / "template.db"
+    store = open_store(Settings(development=True, database_url=f"sqlite:///{path}"))
+    store.upgrade()
+    store.close()
+    return path
+
+
+@pytest.fixture
+def settings(manage_template: Path, tmp_path: Path) -> Settings:
+    path = tmp_path / "authserver.db"
+    shutil.copy(manage_template, path)
+    return Settings(development=True, database_url=f"sqlite:///{path}", secret_key=SECRET_KEY)
+
+
+@pytest.fixture
+def store(settings: Settings) -> Iterator[Store]:
+    opened = open_store(settings)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def sealer() -> Sealer:
+    return Sealer(SECRET_KEY)

@@ -1,0 +1,317 @@
+"""Every verb does the same when its statements are run by SQLAlchemy itself, and the same on both databases."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, select
+
+from authserver.clock import DAY, MINUTE
+from authserver.records import Credential, Event, Resource, SigningKey
+from authserver.store import Conflict, Store
+from authserver.store.audit import Audit
+from authserver.store.clients import Clients
+from authserver.store.consents import Consents
+from authserver.store.credentials import Credentials
+from authserver.store.database import Database
+from authserver.store.ephemeral import SqlEphemeral
+from authserver.store.grants import Grants
+from authserver.store.keys import Keys
+from authserver.store.postgresql import PostgresDatabase
+from authserver.store.resources import Resources
+from authserver.store.sessions import Sessions
+from authserver.store.sqlite import SqliteDatabase
+from authserver.store.statement import Statement
+from authserver.store.tables import metadata
+from authserver.store.tokens import Tokens
+from authserver.store.users import Users
+from tests.store.conftest import OpenStore, StillClock
+from tests.store.makers import (
+    EVENT,
+    NOW,
+    a_client,
+    a_consent,
+    a_grant,
+    a_refresh_token,
+    a_user,
+    an_access_token,
+    digest,
+    start_session,
+)
+from tests.store.settings import make_schema
+
+KEY = SigningKey("k1", "ES256", b"sealed", "{}", NOW, NOW, NOW, NOW + 1, NOW + 2)
+BOOKS = Resource("urn:books", "Books")
+PARTS = (
+    "clients",
+    "resources",
+    "users",
+    "credentials",
+    "sessions",
+    "consents",
+    "grants",
+    "tokens",
+    "keys",
+    "ephemeral",
+    "audit",
+)
+
+
+class Recorder:
+    """A store whose verbs' results are kept; which verbs were used is kept, too."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.results: list[Any] = []
+        self.used: set[str] = set()
+
+    def do(self, part: str, verb: str, *arguments: Any, **named: Any) -> Any:
+        self.used.add(f"{part}.{verb}")
+        try:
+            result = getattr(getattr(self.store, part), verb)(*arguments, **named)
+        except Conflict as conflict:
+            result = f"conflict {conflict.name.rpartition('.')[2]}" if "_" not in conflict.name else "conflict"
+        self.results.append((part, verb, result))
+        return result
+
+
+def tell(recorder: Recorder, still: StillClock) -> None:
+    """Use every verb, where it finds something and where it does not."""
+    do = recorder.do
+    do("clients", "add", a_client(), EVENT)
+    do("clients", "add", a_client("second"), EVENT)
+    do("clients", "add", a_client(), EVENT)
+    do("clients", "update", a_client(scope="openid"), EVENT)
+    do("clients", "get", "client")
+    do("clients", "all")
+    do("resources", "add", BOOKS, EVENT)
+    do("resources", "update", BOOKS, EVENT)
+    do("resources", "get", "urn:books")
+    do("resources", "all")
+    do("resources", "delete", "urn:books", EVENT)
+    do("users", "add", a_user(), "hash", EVENT)
+    do("users", "add", a_user("sub-2", "bob", None), None, EVENT)
+    do("users", "add", a_user("sub-3", "Alice", None), None, EVENT)
+    do("users", "update", a_user(username="Alicia"), EVENT)
+    do("users", "get", "sub-1")
+    do("users", "by_login", "ALICIA")
+    do("users", "all", None, 5)
+    do("users", "count")
+    do("credentials", "add", Credential("c", "sub-2", "totp", "x", NOW, NOW), EVENT)
+    do("credentials", "upgrade", "c", "x", "y")
+    do("credentials", "of_user", "sub-2", "totp")
+    do("credentials", "remove", "c", EVENT)
+    still.move(1)
+    for sid in ("s", "t", "u"):
+        start_session(recorder.store, sid)
+    recorder.used.add("sessions.start")
+    do("sessions", "touch", "s", still.time + 5)
+    do("sessions", "upgrade", "s", still.time, "mfa", "otp")
+    do("sessions", "move", b"b" * 32, b"n" * 32)
+    do("sessions", "of_browser", b"n" * 32, 0)
+    do("sessions", "end", ["t"], "logout", EVENT)
+    do("sessions", "end_all", "sub-1", "logout", EVENT, "s")
+    do("sessions", "of_user", "sub-1", 0)
+    do("consents", "allow", [a_consent(), a_consent(resource="r", sid="s")])
+    do("consents", "allow", [a_consent(scope="openid")], EVENT)
+    do("consents", "find", "sub-1", "client", "https://app.example")
+    do("consents", "of_user", "sub-1")
+    now = still.move(1)
+    do("grants", "open", a_grant("grant", now=now, sid="s"), digest("code"), now + MINUTE)
+    do("grants", "open", a_grant("again", now=now), digest("code"), now + MINUTE)
+    do("grants", "redeem", digest("code"), "client")
+    do("grants", "get", "grant")
+    do("grants", "of_user", "sub-1")
+    do("tokens", "add", an_access_token(now=now), a_refresh_token(now=now))
+    do("tokens", "add", an_access_token("own", now=now, grant_id=None, sub="client"), None)
+    do("tokens", "add", None, a_refresh_token("slides", now=now))
+    do("tokens", "find", digest("access"))
+    do("tokens", "find", digest("own"))
+    do("tokens", "find_refresh", digest("refresh"))
+    do("tokens", "extend", digest("slides"), DAY, an_access_token("slid", now=now))
+    for presented, successor, access in (
+        ("refresh", "second", "b"),
+        ("refresh", "ignored", "c"),
+        ("second", "third", None),
+        ("refresh", "ignored", None),
+        ("unknown", "ignored", "d"),
+    ):
+        rotate(do, presented, successor, access and an_access_token(access, now=now), now)
+    do("tokens", "revoke", digest("access"), "client")
+    do("tokens", "revoke_jti", "j", now + MINUTE)
+    for jti, grant_id in (("j", "grant"), ("k", "grant"), ("k", None), ("k", "none")):
+        do("tokens", "jwt_lives", jti=jti, grant_id=grant_id, client_id="client", sub="sub-1", issued_at=now)
+    still.move(MINUTE)
+    rotate(do, "refresh", "ignored", None, now)
+    do("grants", "open", a_grant("reused", now=still.time), digest("reused"), now + DAY)
+    do("grants", "redeem", digest("reused"), "client")
+    do("grants", "redeem", digest("reused"), "client")
+    do("grants", "open", a_grant("third", now=still.time))
+    do("grants", "revoke", "third", "r", EVENT)
+    do("grants", "revoke_all", sub="sub-1", client_id="client", reason="r", event=EVENT)
+    do("consents", "withdraw", "sub-1", "client", EVENT)
+    do("keys", "add_first", [KEY])
+    do("keys", "add_first", [KEY])
+    do("keys", "add", SigningKey("k2", "RS256", b"s", "{}", 1, 2, 3, 4, 5), EVENT)
+    do("keys", "set_times", "k2", 8, 9, EVENT)
+    do("keys", "reseal", "k2", b"s", b"r")
+    do("keys", "all")
+    end = still.time + MINUTE
+    do("ephemeral", "put", "a", "k", "v", end, "o")
+    do("ephemeral", "put", "a", "k", "v", end)
+    item = do("ephemeral", "get", "a", "k")
+    do("ephemeral", "swap", "a", "k", "w", item.version, end)
+    do("ephemeral", "swap", "a", "k", "x", item.version, end)
+    do("ephemeral", "take", "a", "k")
+    do("ephemeral", "first_time", "a", "k", end)
+    do("ephemeral", "first_time", "a", "k", end)
+    do("ephemeral", "count", "n", "k", MINUTE, 2)
+    do("ephemeral", "count", "n", "k", MINUTE)
+    do("ephemeral", "counted", "n", "k")
+    do("ephemeral", "born_at")
+    do("ephemeral", "forget", "a", "k")
+    do("ephemeral", "close")
+    do("credentials", "replace", "sub-1", "password", "new", EVENT, "s")
+    do("users", "set_disabled", "sub-2", True, EVENT)
+    do("users", "set_disabled", "sub-2", False, EVENT)
+    do("clients", "set_disabled", "second", True, EVENT)
+    do("clients", "set_disabled", "second", False, EVENT)
+    do("clients", "delete", "second", EVENT)
+    do("audit", "append", Event("last"))
+    do("audit", "list", 0, 100)
+    do("audit", "list", 0, 100, "code.reused")
+    recorder.results.append(recorder.store.purge(1))
+    still.move(500 * DAY)
+    recorder.results.append(recorder.store.purge(100))
+
+
+def rotate(do: Callable[..., Any], presented: str, successor: str, access: Any, now: int) -> None:
+    arguments = {"salt": successor.encode(), "successor_digest": digest(successor), "sliding_us": DAY, "access": access}
+    do("tokens", "rotate", digest(presented), "client", grace_us=MINUTE, **arguments)
+
+
+def contents(store: Store) -> dict[str, list[tuple[Any, ...]]]:
+    """Return every row of every table."""
+    with store.database.engine.connect() as connection:
+        return {
+            table.name: sorted((tuple(row) for row in connection.execute(select(table))), key=repr)
+            for table in metadata.sorted_tables
+        }
+
+
+class CoreCursor:
+    """Stands where the driver's cursor is, and runs each statement's Core form through SQLAlchemy."""
+
+    def __init__(self, connection: Connection, statements: dict[str, Statement[Any]]) -> None:
+        self._connection = connection
+        self._statements = statements
+        self._rows: Sequence[Any] = ()
+        self.rowcount = -1
+
+    def execute(self, sql: str, parameters: Sequence[Any] = (), **_: Any) -> None:
+        if sql not in self._statements:
+            self._connection.exec_driver_sql(sql)
+            return
+        statement = self._statements[sql]
+        names = statement.bind.__code__.co_varnames
+        places = statement.bind(**{name: name for name in names})
+        named = {name: parameters[places.index(name)] for name in names}
+        result = self._connection.execute(statement.core, named)
+        self.rowcount = result.rowcount
+        self._rows = [tuple(row) for row in result.fetchall()] if result.returns_rows else ()
+
+    def fetchall(self) -> Sequence[Any]:
+        return self._rows
+
+
+class CoreDriver:
+    """Stands where the driver's connection is."""
+
+    closed = broken = False
+
+    def __init__(self, database: Database, statements: dict[str, Statement[Any]]) -> None:
+        self._connection = database.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        self._statements = statements
+
+    def cursor(self) -> CoreCursor:
+        return CoreCursor(self._connection, self._statements)
+
+    def execute(self, sql: str, **_: Any) -> None:
+        self._connection.exec_driver_sql(sql)
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def run_through_core(patch: pytest.MonkeyPatch) -> None:
+    """Make the stores that are opened from now on run everything through SQLAlchemy."""
+    statements: dict[str, Statement[Any]] = {}
+    prepare = Database.prepare
+
+    def remember(self: Database, *arguments: Any, **named: Any) -> Statement[Any]:
+        statement = prepare(self, *arguments, **named)
+        statements[statement.sql] = statement
+        return statement
+
+    def unwrapping(translate: Callable[..., Exception]) -> Callable[..., Exception]:
+        return lambda self, error, link: translate(self, getattr(error, "orig", None) or error, link)
+
+    patch.setattr(Database, "prepare", remember)
+    for kind in (SqliteDatabase, PostgresDatabase):
+        patch.setattr(kind, "connect", lambda self: CoreDriver(self, statements))
+        patch.setattr(kind, "translate", unwrapping(kind.translate))
+    patch.setattr(SqliteDatabase, "open_as", lambda self, **_: CoreDriver(self, statements))
+
+
+def told(url: str, opened: OpenStore, still: StillClock) -> tuple[Recorder, dict[str, Any]]:
+    still.time = NOW
+    recorder = Recorder(opened(url))
+    tell(recorder, still)
+    return recorder, contents(recorder.store)
+
+
+@pytest.fixture
+def other_url(url: str, request: pytest.FixtureRequest, tmp_path: Any) -> str:
+    """A second database of the same kind."""
+    if url.startswith("sqlite"):
+        path = tmp_path / "other.db"
+        path.write_bytes(request.getfixturevalue("sqlite_template").read_bytes())
+        return f"sqlite:///{path}"
+    other = request.getfixturevalue("postgres").clone("store", make_schema)
+    request.addfinalizer(lambda: request.getfixturevalue("postgres").drop(other))
+    return str(other)
+
+
+KINDS = (Clients, Resources, Users, Credentials, Sessions, Consents, Grants, Tokens, Keys, SqlEphemeral, Audit)
+
+
+def verbs() -> set[str]:
+    """Return every public verb of every part."""
+    return {
+        f"{part}.{name}"
+        for part, kind in zip(PARTS, KINDS, strict=True)
+        for name in vars(kind)
+        if not name.startswith("_")
+    }
+
+
+def test_the_prepared_way_does_what_plain_core_does(url: str, other_url: str, opened: OpenStore, still: StillClock):
+    with pytest.MonkeyPatch.context() as patch:
+        run_through_core(patch)
+        plain, plain_rows = told(other_url, opened, still)
+    prepared, prepared_rows = told(url, opened, still)
+    assert prepared.results == plain.results
+    assert prepared_rows == plain_rows
+    assert prepared.used == verbs()
+
+
+def test_both_databases_do_the_same(sqlite_url: str, prepared_postgres_url: str, opened: OpenStore, still: StillClock):
+    on_sqlite, sqlite_rows = told(sqlite_url, opened, still)
+    on_postgres, postgres_rows = told(prepared_postgres_url, opened, still)
+    assert on_sqlite.results == on_postgres.results
+    assert without_numbers(sqlite_rows) == without_numbers(postgres_rows)
+
+
+def without_numbers(rows: dict[str, list[tuple[Any, ...]]]) -> dict[str, list[tuple[Any, ...]]]:
+    """Leave out the audit lines' numbers: a sequence skips what was undone."""
+    return rows | {"audit": sorted((row[1:] for row in rows["audit"]), key=repr)}

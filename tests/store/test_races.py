@@ -1,0 +1,218 @@
+"""Real processes that do the same thing at the same moment, and one that is killed in the middle."""
+
+import hashlib
+import multiprocessing
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from authserver import clock
+from authserver.clock import DAY, MINUTE
+from authserver.records import Event
+from authserver.store import Store
+from authserver.store.tables import refresh_tokens
+from tests.store import racers
+from tests.store.makers import EVENT, a_client, a_grant, a_refresh_token, digest, furnish, start_session
+
+ROOT = Path(__file__).parents[2]
+PROCESSES = 8
+ROUNDS = 6
+Race = Callable[..., list[list[Any]]]
+
+
+@pytest.fixture(scope="module")
+def runners() -> Iterator[ProcessPoolExecutor]:
+    context = multiprocessing.get_context("spawn")
+    barrier = context.Barrier(PROCESSES)
+    with ProcessPoolExecutor(PROCESSES, context, racers.join_race, (barrier,)) as pool:
+        yield pool
+
+
+@pytest.fixture
+def race(url: str, runners: ProcessPoolExecutor) -> Race:
+    """Race on a database: the results by round."""
+
+    def run(act: str, names: list[str], redis_url: str | None = None) -> list[list[Any]]:
+        futures = [runners.submit(racers.rounds, url, redis_url, names, act) for _ in range(PROCESSES)]
+        return [list(results) for results in zip(*(future.result(120) for future in futures), strict=True)]
+
+    return run
+
+
+def names_of(kind: str) -> list[str]:
+    return [f"{kind}-{number}" for number in range(ROUNDS)]
+
+
+def test_of_many_who_redeem_a_code_one_gets_the_grant_and_the_others_revoke_it(store: Store, race: Race):
+    furnish(store)
+    now = clock.now()
+    names = names_of("code")
+    for name in names:
+        store.grants.open(a_grant(name, now=now), digest(name), now + DAY)
+    for results in race("redeem", names):
+        assert sorted(results) == [False] * (PROCESSES - 1) + [True]
+    assert store.grants.of_user("sub-1") == ()
+    assert len(store.audit.list(0, 1000, "code.reused")) == ROUNDS
+
+
+def open_chain(store: Store, name: str) -> None:
+    """Open a grant with a refresh token; ``racers.refresh`` knows the token by the name."""
+    now = clock.now()
+    store.grants.open(a_grant(name, now=now))
+    token = hashlib.sha256(name.encode()).digest()
+    store.tokens.add(None, a_refresh_token(grant_id=name, now=now)._replace(digest=hashlib.sha256(token).digest()))
+
+
+def live_tokens(store: Store, grant_id: str) -> list[bytes]:
+    """Return the digests of the refresh tokens of a grant that were never used."""
+    unused = refresh_tokens.c.grant_id == grant_id, refresh_tokens.c.rotated_at.is_(None)
+    with store.database.engine.connect() as connection:
+        return list(connection.execute(select(refresh_tokens.c.digest).where(*unused)).scalars())
+
+
+def test_of_many_who_refresh_one_rotates_and_all_get_the_same_successor(store: Store, race: Race):
+    furnish(store)
+    names = names_of("chain")
+    for name in names:
+        open_chain(store, name)
+    for name, results in zip(names, race("refresh", names), strict=True):
+        assert sorted(outcome for outcome, _ in results) == ["repeated"] * (PROCESSES - 1) + ["rotated"]
+        (successor,) = {successor for _, successor in results}
+        assert live_tokens(store, name) == [hashlib.sha256(successor).digest()]
+        assert store.grants.get(name)
+    assert len(store.audit.list(0, 1000, "refresh.repeated")) == ROUNDS * (PROCESSES - 1)
+
+
+def test_without_a_window_one_rotates_and_the_others_revoke_the_grant_once(store: Store, race: Race):
+    furnish(store)
+    names = names_of("chain")
+    for name in names:
+        open_chain(store, name)
+    for results in race("refresh without a window", names):
+        outcomes = [outcome for outcome, _ in results]
+        assert outcomes.count("rotated") == 1
+        assert set(outcomes) <= {"rotated", "reused", "refused"}
+        assert "reused" in outcomes
+    assert store.grants.of_user("sub-1") == ()
+    assert len(store.audit.list(0, 1000, "refresh.reused")) == ROUNDS
+
+
+def test_of_many_who_take_a_name_one_gets_it(store: Store, race: Race):
+    names = names_of("user")
+    for results in race("add", names):
+        assert results.count(True) == 1
+    assert store.users.count() == ROUNDS
+
+
+@pytest.mark.parametrize("act", ["put", "take", "first_time", "swap", "count", "born_at"])
+@pytest.mark.parametrize("place", ["the database", "Valkey"])
+def test_of_many_who_use_the_ephemeral_store_one_is_first(
+    url: str, race: Race, act: str, place: str, request: pytest.FixtureRequest
+):
+    redis_url = None
+    if place == "Valkey":
+        if not url.startswith("sqlite"):
+            pytest.skip("Valkey is raced once, beside SQLite")
+        redis_url = request.getfixturevalue("valkey_url")
+    names = names_of(act)
+    store = racers.patient(url, redis_url)
+    store.ephemeral.put("swap", "item", "value", 2**60)
+    for name in names:
+        store.ephemeral.put("taken", name, "value", 2**60)
+    for results in race(act, names, redis_url):
+        if act == "count":
+            assert sorted(results) == list(range(1, PROCESSES + 1))
+        elif act == "born_at":
+            assert set(results) == {store.ephemeral.born_at()}
+        else:
+            assert results.count(True) == 1
+    store.close()
+
+
+def test_verbs_that_cross_each_other_all_finish(store: Store, race: Race):
+    furnish(store)
+    now = clock.now()
+    for sid in ("s", "t"):
+        start_session(store, sid)
+    names = names_of("mixed")
+    for name in names:
+        store.grants.open(a_grant(name, now=now, sid="s"), digest(name), now + DAY)
+    assert all(all(results) for results in race("mixed", names))
+
+
+def killed_inside(url: str, verb: str) -> None:
+    """Start a process that begins a verb, and kill it with its transaction open."""
+    child = subprocess.Popen(
+        [sys.executable, "-m", "tests.store.racers", url, verb], stdout=subprocess.PIPE, text=True, cwd=ROOT
+    )
+    assert child.stdout
+    assert child.stdout.readline() == "inside\n"
+    child.send_signal(signal.SIGKILL)
+    child.communicate(timeout=30)
+    assert child.returncode == -signal.SIGKILL
+
+
+def test_a_process_that_is_killed_inside_a_rotation_leaves_the_token_as_it_was(sqlite_url: str, sqlite_store: Store):
+    # On PostgreSQL a rotation is one statement: there is no inside.
+    furnish(sqlite_store)
+    open_chain(sqlite_store, "grant")
+    before = live_tokens(sqlite_store, "grant")
+    killed_inside(sqlite_url, "refresh")
+    assert live_tokens(sqlite_store, "grant") == before
+    outcome, successor = racers.refresh(sqlite_store, "grant")
+    assert outcome == "rotated"
+    assert successor
+    assert live_tokens(sqlite_store, "grant") == [hashlib.sha256(successor).digest()]
+
+
+def test_a_process_that_is_killed_while_it_changes_a_password_changed_nothing(url: str, store: Store):
+    furnish(store)
+    start_session(store)
+    store.grants.open(a_grant(now=clock.now()))
+    before = store.users.get("sub-1")
+    killed_inside(url, "replace")
+    assert store.users.get("sub-1") == before
+    assert [credential.secret for credential in store.credentials.of_user("sub-1", "password")] == ["hash"]
+    assert store.grants.get("grant")
+    patient_store = racers.patient(url)
+    patient_store.credentials.replace("sub-1", "password", "new", Event("tested"))
+    patient_store.close()
+    assert store.grants.get("grant") is None
+
+
+def test_the_first_keys_of_many_processes_are_one_set(store: Store, url: str):
+    code = (
+        "import sys; from tests.store.settings import patient; from authserver.records import SigningKey;"
+        "store = patient(sys.argv[1]); sys.stdin.readline();"
+        "keys = [SigningKey(sys.argv[2] + str(n), 'ES256', b's', '{}', 1, 2, 3, 4, 5) for n in range(3)];"
+        "print(store.keys.add_first(keys)); store.close()"
+    )
+    children = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, url, letter],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+        )
+        for letter in "abcd"
+    ]
+    said = [child.communicate("\n", timeout=60)[0].strip() for child in children]
+    assert sorted(said) == ["False"] * 3 + ["True"]
+    assert len(store.keys.all()) == 3
+
+
+def test_deleting_a_client_races_with_opening_its_grants_and_none_lives_on(store: Store):
+    furnish(store)
+    now = clock.now()
+    store.clients.delete("client", EVENT)
+    store.grants.open(a_grant(now=now), digest("code"), now + MINUTE)
+    store.clients.add(a_client(), EVENT)
+    assert store.grants.redeem(digest("code"), "client") is None
