@@ -78,6 +78,7 @@ class KeyRing:
 
     def load(self) -> None:
         """Read and open the keys now; raises KeyRingError when one cannot be opened or none can sign."""
+        self._due = monotonic() + self._interval
         self._take(self._store.keys.all(), strict=True)
         for algorithm in ALGORITHMS:
             self._signer(algorithm, self._ring)
@@ -144,7 +145,9 @@ class KeyRing:
         signers: dict[str, list[_Signer]] = {}
         for row in sorted(rows, key=lambda row: -row.signs_at):
             if row.kid in self._private:
-                signer = _Signer(row.kid, self._private[row.kid], row.signs_at, row.retires_at, {})
+                # Nothing is signed with a key that nobody could look up.
+                first, end = max(row.signs_at, row.publishes_at), min(row.retires_at, row.gone_at)
+                signer = _Signer(row.kid, self._private[row.kid], first, end, {})
                 signers.setdefault(row.algorithm, []).append(signer)
         return {algorithm: tuple(group) for algorithm, group in signers.items()}
 

@@ -84,12 +84,10 @@ class Limits:
             self._count(_TRIES, key, HOUR)
             return
         number = self._count(_TRIES, key, HOUR)
-        if number > free:
-            # Others were faster at the last free try: this one did not happen.
+        # The last free try begins the first pause: whoever cannot begin it was overtaken, and did not try.
+        if number > free or (number == free and not self._first_time(key, SECOND)):
             self._count(_TRIES, key, HOUR, -1)
             raise Exceeded(1)
-        if number == free:
-            self._first_time(key, SECOND)
 
     def return_try(self, account: str) -> None:
         """Give back a try that was not one: the server was too busy to look at the password."""

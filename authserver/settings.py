@@ -266,6 +266,9 @@ class Settings(BaseSettings):
 def load_settings(**overrides: Any) -> Settings:
     """Read the settings of this process; raises SettingsError with every mistake in one message."""
     unknown = _unknown_names()
+    file = os.environ.get(_PREFIX + "CONFIG")
+    if file and not Path(file).is_file():
+        unknown.append("AUTHSERVER_CONFIG names no file")
     _tell_ignored(_service_links())
     try:
         settings = Settings(**overrides)

@@ -39,7 +39,8 @@ def create_app(settings: BffSettings | None = None) -> Flask:
     app.register_blueprint(create_bff(settings, backend))
     app.extensions["bff"] = backend
     app.add_url_rule("/", view_func=_Home(backend).show, endpoint="home", methods=["GET"])
-    app.add_url_rule("/health/live", view_func=_live, endpoint="live", methods=["GET"])
+    app.add_url_rule("/health/live", view_func=lambda: _health("live"), endpoint="live", methods=["GET"])
+    app.add_url_rule("/health/ready", view_func=lambda: _ready(backend), endpoint="ready", methods=["GET"])
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(BffError, _bff_error)
 
@@ -82,8 +83,13 @@ class _Home:
         return response
 
 
-def _live() -> Response:
-    return Response("ok\n", mimetype="text/plain")
+def _ready(backend: Backend) -> Response:
+    # The provider is left out: while it is away, sessions and the page still work.
+    return _health("ready") if backend.store.ready() else _health("not ready", 503)
+
+
+def _health(status: str, code: int = 200) -> Response:
+    return Response(f'{{"status": "{status}"}}\n', status=code, mimetype="application/json")
 
 
 def _http_error(error: HTTPException) -> Response:

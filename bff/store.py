@@ -47,6 +47,15 @@ class Store:
         """Close every connection."""
         self._engine.dispose()
 
+    def ready(self) -> bool:
+        """Tell whether the database answers and has its tables."""
+        try:
+            with self._read() as connection:
+                connection.execute(select(sessions.c.id).limit(1))
+        except StoreBusyError:
+            return False
+        return True
+
     def add_login(self, login: Login) -> None:
         """Remember a log-in that begins; the browser's oldest ones give way, expired ones of anybody are removed."""
         with self._write() as connection:

@@ -8,7 +8,7 @@ from typing import cast
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from authserver.clock import now
+from authserver.clock import DAY, now
 from authserver.crypto import Sealer
 from authserver.keys import seal_key
 from authserver.records import SigningKey
@@ -65,8 +65,8 @@ def private_key(algorithm: str) -> rsa.RSAPrivateKey | ec.EllipticCurvePrivateKe
 
 
 def sealed(sealer: Sealer) -> tuple[SigningKey, ...]:
-    """Return the fixed keys as records that sign from now on."""
-    moment = now()
+    """Return the fixed keys as records that sign since long ago, so that tests may go back in time."""
+    moment = now() - 400 * DAY
     return tuple(
         seal_key(algorithm, private_key(algorithm), sealer, publishes_at=moment, signs_at=moment)
         for algorithm in ("RS256", "ES256")

@@ -142,11 +142,11 @@ def problem(password: str, personal: Iterable[str | None] = ()) -> str | None:
 
     Size in bytes of NFC, no composition rules, strength by zxcvbn (NIST SP 800-63B 3.1.1.2).
     """
-    data = _encode(password)
+    data = _text(password)
     if data is None:
-        return TOO_LONG if len(password) > MAX_BYTES else NOT_TEXT
-    if len(data) < MIN_BYTES:
-        return TOO_SHORT
+        return NOT_TEXT
+    if not MIN_BYTES <= len(data) <= MAX_BYTES:
+        return TOO_SHORT if len(data) < MIN_BYTES else TOO_LONG
     text = data.decode()
     names = _names(personal)
     if _folded(text) in names:
@@ -172,13 +172,16 @@ def _folded(text: str) -> str:
 
 def _encode(password: str) -> bytes | None:
     """Return the bytes that are hashed (RFC 8265 4.2: NFC), or None for what cannot be a password."""
-    if len(password) > MAX_BYTES:
-        return None
+    data = _text(password)
+    return data if data is not None and len(data) <= MAX_BYTES else None
+
+
+def _text(password: str) -> bytes | None:
+    """Return the composed form in UTF-8, or None when there is none; what is far too long is not looked at."""
     try:
-        data = unicodedata.normalize("NFC", password).encode()
+        return unicodedata.normalize("NFC", password[: 2 * MAX_BYTES]).encode()
     except UnicodeEncodeError:
         return None
-    return data if len(data) <= MAX_BYTES else None
 
 
 def _cpus() -> int:

@@ -39,9 +39,9 @@ def has_demonstration(store: Store) -> bool:
 def obstacles(store: Store, settings: Settings) -> list[str]:
     """Return what keeps this deployment from serving, one sentence each (DECISIONS, Faults)."""
     try:
-        store.ping()
         if not store.is_current():
             return ["the database schema is not current: run 'authserver db upgrade'"]
+        store.ping()
         return [*_of_keys(store, settings), *_of_production(store, settings)]
     except StoreError as error:
         return [f"the database cannot be used: {error}"]

@@ -10,7 +10,7 @@ Plugs into: ENDPOINTS, METADATA.
 
 from typing import TYPE_CHECKING, Any, Final
 
-from authserver.clock import SECOND
+from authserver.clock import SECOND, now
 from authserver.crypto import Kind, digest_of
 from authserver.oauth import access_token, client_auth, errors
 from authserver.oauth.request import JSON, NO_STORE, Answer, Request, json_answer
@@ -58,7 +58,9 @@ def _refresh_token(server: "Server", client: Client, token: str) -> Answer:
     digest = digest_of(Kind.REFRESH, token)
     state = server.store.tokens.find_refresh(digest) if digest else None
     # RFC 9700 2.2: a refresh token is between its client and this server; nobody else may learn of it.
-    if state is None or not state.alive or state.rotated_at is not None or state.grant.client_id != client.client_id:
+    if state is None or state.grant.client_id != client.client_id:
+        return Answer(200, _INACTIVE, _HEADERS)
+    if not state.alive or state.rotated_at is not None or state.expires_at <= now():
         return Answer(200, _INACTIVE, _HEADERS)
     return json_answer(200, _refresh_claims(server, state))
 

@@ -53,7 +53,7 @@ class RefreshTokenGrant(Issuing, grants.RefreshTokenGrant):  # type: ignore[misc
         token = self._validate_request_token(request.client)
         request.refresh_token = token
         request.grant = token.state.grant
-        request.granted_scope = scope.narrowed(token.get_scope(), request.scope)
+        request.granted_scope = scope.narrowed(scope.still_allowed(request.client, token.get_scope()), request.scope)
         self.run_checks()
 
     def _validate_request_token(self, client: Any) -> PresentedToken:

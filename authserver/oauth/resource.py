@@ -36,6 +36,9 @@ def narrow(server: "Server", request: Request) -> None:
     target = asked[0] if asked else None
     if request.grant is not None:
         target = _granted(tuple(request.grant.resources.split()), target, server.settings.audience)
+        if target is not None and not asked:
+            # What was granted once may have been removed, or taken from the client, since.
+            _check(server, request, target)
     request.audience = target or server.settings.audience
     request.target = server.resource(request.audience)
     request.token_scope = request.granted_scope

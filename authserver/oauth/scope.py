@@ -59,6 +59,15 @@ def requested_by_itself(server: "Server", client: Client, scope: str | None) -> 
     return requested(server, client, scope or None) if scope else _none()
 
 
+def still_allowed(client: Client, granted: str) -> str:
+    """Return what a client may have of a grant's scope today; raises InvalidGrant when offline access was taken from it."""
+    values = granted.split()
+    kept = [value for value in values if value in client.scopes]
+    if "offline_access" in set(values).difference(kept):
+        raise errors.InvalidGrant(errors.REFRESH_INVALID)
+    return " ".join(kept)
+
+
 def narrowed(granted: str, scope: str | None) -> str:
     """Return the part of a grant's scope that a refresh asks for (RFC 6749 6); raises InvalidScope."""
     if scope is None:

@@ -18,11 +18,9 @@ from authserver.store.errors import BadValue, Busy, Conflict, StoreError, Unavai
 from authserver.store.grants import Grants
 from authserver.store.keys import Keys
 from authserver.store.migrate import is_current, upgrade
-from authserver.store.postgresql import PostgresDatabase
 from authserver.store.purge import Purge
 from authserver.store.resources import Resources
 from authserver.store.sessions import Sessions
-from authserver.store.sqlite import SqliteDatabase
 from authserver.store.tokens import Tokens
 from authserver.store.users import Users
 
@@ -88,11 +86,16 @@ def open_store(settings: Settings) -> Store:
 
 
 def _open_database(settings: Settings) -> Database:
+    # Only the one that is used is imported: it takes its part of the time to the first answer.
     try:
         url = make_url(settings.database_url)
         if url.drivername in {"sqlite", "sqlite+pysqlite"}:
+            from authserver.store.sqlite import SqliteDatabase  # noqa: PLC0415 - see above
+
             return SqliteDatabase(url, settings)
         if url.drivername in {"postgresql", "postgresql+psycopg"}:
+            from authserver.store.postgresql import PostgresDatabase  # noqa: PLC0415 - see above
+
             return PostgresDatabase(url, settings)
     except (ArgumentError, ValueError):
         raise SettingsError("AUTHSERVER_DATABASE_URL is not a database URL") from None

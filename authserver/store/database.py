@@ -10,10 +10,9 @@ import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from sqlalchemy import Connection, Engine, Table
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql import Executable
 
 from authserver import clock
@@ -23,6 +22,10 @@ from authserver.store.errors import BadValue, Lost, Stale, Undone
 from authserver.store.json_text import to_text
 from authserver.store.statement import Cursor, R, Row, Statement, as_is
 from authserver.store.tables import audit
+
+# One of the two is enough at run time, and each takes a while to import.
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql, sqlite
 
 T = TypeVar("T")
 _ATTEMPTS = 4
@@ -96,10 +99,6 @@ class Database(ABC):
         """Compile a statement for this database; see ``Statement``."""
         return Statement(core, self.engine.dialect, make, keys)
 
-    def insert(self, table: Table) -> "sqlite.Insert | postgresql.Insert":
-        """Return the dialect's own INSERT, which knows ON CONFLICT."""
-        return sqlite.insert(table) if self.dialect_name == "sqlite" else postgresql.insert(table)
-
     def one(self, statement: Statement[R], /, **arguments: Any) -> R | None:
         """Read one record; a value that no row can hold finds none."""
         rows = self._read(statement, statement.bind(**arguments))
@@ -135,6 +134,10 @@ class Database(ABC):
     def after_fork(self) -> None:
         """Start anew in a forked child."""
         self.links.forget()
+
+    @abstractmethod
+    def insert(self, table: Table) -> "sqlite.Insert | postgresql.Insert":
+        """Return the dialect's own INSERT, which knows ON CONFLICT."""
 
     @abstractmethod
     def connect(self) -> Any:

@@ -36,7 +36,10 @@ class Ephemeral(Protocol):
         """Remove a live item and return it: to exactly one caller."""
 
     def first_time(self, space: str, key: str, expires_at: int) -> bool:
-        """Remember a key until ``expires_at``; say whether it was not remembered before."""
+        """Remember a key until ``expires_at``; say whether it was not remembered before.
+
+        What is over already cannot be remembered, so it is never seen for the first time.
+        """
 
     def count(self, space: str, key: str, window_us: int, amount: int = 1) -> int:
         """Add to a counter that begins anew ``window_us`` after its first count; return the sum."""
@@ -107,7 +110,7 @@ class SqlEphemeral:
         return self._database.write_one(self._take, of_space=space, of_key=key, now=clock.now())
 
     def first_time(self, space: str, key: str, expires_at: int) -> bool:
-        return self._inserted(space, key, "", expires_at, "")
+        return expires_at > clock.now() and self._inserted(space, key, "", expires_at, "")
 
     def count(self, space: str, key: str, window_us: int, amount: int = 1) -> int:
         now = clock.now()

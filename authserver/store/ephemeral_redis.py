@@ -1,8 +1,8 @@
 """The ephemeral store on Redis or Valkey.
 
 An item is a hash (v value, n version or count, o owner, e end in microseconds). Each verb that decides is one script,
-so that it is atomic; the server's own expiry only cleans up, what counts is ``e`` against our clock. Nothing is retried:
-a command whose answer was lost may have been done, and a second try would answer wrongly.
+so that it is atomic; the server's own expiry only cleans up, what counts is ``e`` against our clock. Nothing is
+retried: a command whose answer was lost may have been done, and a second try would answer wrongly.
 
 What a server forgot must be known: its birth time is remembered together with the id of its run, and begins anew when
 the memory is empty or another run answers (restart, failover to a replica that missed the last writes).
@@ -112,7 +112,7 @@ class RedisEphemeral:
         return self._item(self._run(lambda: self._take(keys=[_name(space, key)], args=[clock.now()])))
 
     def first_time(self, space: str, key: str, expires_at: int) -> bool:
-        return self._stored(space, key, "", expires_at, "")
+        return expires_at > clock.now() and self._stored(space, key, "", expires_at, "")
 
     def count(self, space: str, key: str, window_us: int, amount: int = 1) -> int:
         now = clock.now()

@@ -25,9 +25,13 @@ def is_current(database: Database) -> bool:
 
 
 def upgrade(database: Database) -> None:
-    """Run what is missing of the history in one transaction; other processes that want the same wait."""
+    """Run what is missing of the history in one transaction; other processes that want the same wait.
+
+    Raises StoreError when the database is ahead of this version, Busy or Unavailable when it does not answer.
+    """
     from alembic import command  # noqa: PLC0415 - slow to import, and only needed here
     from alembic.config import Config  # noqa: PLC0415 - as above
+    from alembic.util import CommandError  # noqa: PLC0415 - as above
 
     config = Config()
     config.set_main_option("script_location", str(_folder()).replace("%", "%%"))
@@ -35,6 +39,8 @@ def upgrade(database: Database) -> None:
         with database.exclusively() as connection:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
+    except CommandError:
+        raise StoreError("the database has a schema that this version does not know") from None
     except DBAPIError as error:
         raise database.translate(error.orig, None) if isinstance(error.orig, Exception) else error from None
 

@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import URL, Connection, create_engine
+from sqlalchemy import URL, Connection, Table, create_engine
+from sqlalchemy.dialects.postgresql import Insert
 from sqlalchemy.pool import NullPool
 
 from authserver.settings import Settings, SettingsError
@@ -56,6 +57,9 @@ class PostgresDatabase(Database):
         )
         self._arguments = known | dict(engine.dialect.create_connect_args(engine.url)[1])
         super().__init__(engine, settings.database.pool_size, settings.database.busy_ms / 1000)
+
+    def insert(self, table: Table) -> Insert:
+        return Insert(table)
 
     def connect(self) -> Any:
         driver = self._driver.connect(**self._arguments, autocommit=True)

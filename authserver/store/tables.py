@@ -125,13 +125,15 @@ consents = Table(
     "consents",
     metadata,
     _text("sub", primary_key=True),
-    _text("client_id", primary_key=True),
+    Column("client_id", Text, primary_key=True, index=True),
     _text("redirect_origin", primary_key=True),
     _text("resource", primary_key=True),  # '' where none was named
     _text("scope"),
     _text("sid", nullable=True),  # remembered for this session only
     _number("created_at"),
     _number("updated_at"),
+    # Only for the cleaner, which forgets what was remembered for a session that is over.
+    Index("ix_consents_sid", "sid", **_where("sid IS NOT NULL")),
     sqlite_with_rowid=False,
 )
 
@@ -242,4 +244,5 @@ audit = Table(
     _text("client_id", nullable=True),
     _text("sub", nullable=True),
     _text("facts"),
+    Index("ix_audit_name_number", "name", "number"),
 )

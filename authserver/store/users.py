@@ -130,6 +130,7 @@ class Users:
         row = to_row(user)
 
         def work(transaction: Transaction) -> None:
+            transaction.lock(users)
             # RFC 9700 4.15: a client's id must never be taken for a user's.
             if transaction.one(self._client, sub=user.sub):
                 raise Conflict("sub")
@@ -161,6 +162,7 @@ class Users:
         row = to_row(user)
 
         def work(transaction: Transaction) -> bool:
+            transaction.lock(users)
             self._refuse_shadow(transaction, user.sub, row)
             return transaction.noted(transaction.run(self._update, of_sub=user.sub, now=transaction.now, **row), event)
 

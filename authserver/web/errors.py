@@ -35,7 +35,7 @@ BY_STATUS: Final = {
         "This form is no longer valid.",
         "Go back, reload the page and send it again. Nothing was changed.",
     ),
-    404: Words("not_found", "There is no page at this address.", "Check the address, or go back to where you came from."),
+    404: Words("not_found", "There is no page at this address.", "Check the address, or go back where you came from."),
     405: Words("method_not_allowed", "This address does not work that way.", "Go back and use the links on the page."),
     413: Words("too_large", "What was sent is too large.", "Go back and send less."),
     429: Words("too_many_requests", "There were too many tries.", "Wait a little and try again."),
@@ -82,8 +82,8 @@ def _exceeded(error: Exceeded) -> Response:
     return _later(429, error.retry_after)
 
 
-def _unexpected(_error: Exception) -> Response:
-    logger.exception("unexpected failure at %s", request.endpoint)
+def _unexpected(error: Exception) -> Response:
+    logger.error("unexpected failure at %s", request.endpoint, exc_info=error)
     return error_page(*FAILED, 500)
 
 

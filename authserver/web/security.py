@@ -24,7 +24,7 @@ Headers = list[tuple[str, str]]
 
 TOKEN_FIELD: Final = "csrf_token"
 _POWERFUL: Final = "camera=(), geolocation=(), microphone=(), payment=(), usb=()"
-# What may stand in a policy: no separator of directives or sources gets through (CSP 3, 2.3.1).
+# What may stand in a policy (CSP 3, 2.3.1): no separator gets through, and there is no way to write an IPv6 address.
 _SOURCE: Final = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?|[a-z][a-z0-9+.-]*:", re.ASCII)
 
 
@@ -35,7 +35,7 @@ def api_headers(settings: Settings) -> Headers:
 
 def page_headers(settings: Settings, form_targets: tuple[str, ...] = (), nonce: str | None = None) -> Headers:
     """Return the headers of a page; ``form_targets`` are the URIs to which a form may lead, redirects included."""
-    targets = " ".join(("'self'", *(source for uri in form_targets if (source := _form_source(uri)))))
+    targets = " ".join(dict.fromkeys(["'self'", *(source for uri in form_targets for source in _form_sources(uri))]))
     policy = [
         "default-src 'none'",
         "style-src 'self'",
@@ -76,7 +76,7 @@ def server_settings(app: Flask) -> Settings:
 
 
 def allow_form_target(uri: str) -> None:
-    """Let the forms of this page end at a redirect URI; browsers check every hop of a form's way (CSP 3, 6.3.1)."""
+    """Let the forms of this page end at a redirect URI (CSP 3, 6.4.1)."""
     g.form_targets = (*g.get("form_targets", ()), uri)
 
 
@@ -107,7 +107,7 @@ def set_browser_cookie(response: Response, settings: Settings, browser: Browser)
 
 def form_token(form: str, browser: Browser, about: str = "") -> str:
     """Return the token of a form for this browser and what the form is about (an interaction, a session)."""
-    message = "\0".join((browser.id, form, about)).encode()
+    message = f"{browser.id}\0{form}\0{about}".encode()
     return b64(hmac.digest(server().sealer.derive("csrf"), message, "sha256"))
 
 
@@ -132,14 +132,17 @@ def _from_here() -> bool:
     if site is not None and site not in {"same-origin", "none"}:
         return False
     origin = request.headers.get("Origin")
-    # Under Referrer-Policy: no-referrer browsers write "null" for a form of our own page (Fetch 3.2); the token decides.
+    # Under "no-referrer" a browser writes "null" for a form of our own page (Fetch 3.2); the token decides then.
     return origin is None or origin == "null" or origin == origin_of(server().settings.issuer)
 
 
-def _form_source(uri: str) -> str | None:
-    # A policy has no way to write an IPv6 address (CSP 3, 2.3.1), so there the scheme has to do.
-    source = f"{urlsplit(uri).scheme}:" if "[" in uri else origin_of(uri)
-    return source if _SOURCE.fullmatch(source) else None
+def _form_sources(uri: str) -> list[str]:
+    """Return the sources for a redirect URI: its origin, and its scheme for where the client sends people next.
+
+    Chromium applies the directive to every redirect after a form, also to those that the client answers: a callback on
+    one host that goes on to another would be a dead end with the origin alone.
+    """
+    return [source for source in (origin_of(uri), f"{urlsplit(uri).scheme}:") if _SOURCE.fullmatch(source)]
 
 
 def _always(settings: Settings) -> Headers:

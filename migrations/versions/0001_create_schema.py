@@ -100,6 +100,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("sub", "client_id", "redirect_origin", "resource", name="pk_consents"),
         sqlite_with_rowid=False,
     )
+    op.create_index("ix_consents_client_id", "consents", ["client_id"])
+    op.create_index(
+        "ix_consents_sid",
+        "consents",
+        ["sid"],
+        sqlite_where=sa.text("sid IS NOT NULL"),
+        postgresql_where=sa.text("sid IS NOT NULL"),
+    )
     op.create_table(
         "grants",
         sa.Column("grant_id", sa.Text(), nullable=False),
@@ -216,3 +224,4 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("number", name="pk_audit"),
     )
     op.create_index("ix_audit_at", "audit", ["at"])
+    op.create_index("ix_audit_name_number", "audit", ["name", "number"])

@@ -66,7 +66,8 @@ def test_an_unknown_page_says_so(browser: Browser, path: str):
 
 
 def test_health_is_told_without_a_session(browser: Browser):
-    assert browser.get("/health/live").text == "ok\n"
+    assert browser.get("/health/live").json == {"status": "live"}
+    assert browser.get("/health/ready").json == {"status": "ready"}
 
 
 def test_a_fault_of_our_own_shows_no_detail(browser: Browser, monkeypatch: pytest.MonkeyPatch):
@@ -88,6 +89,8 @@ def test_a_database_that_is_away_is_a_pause(browser: Browser):
     store = browser.http.application.extensions["bff"].store
     with store._engine.begin() as connection:
         connection.exec_driver_sql("ALTER TABLE bff_sessions RENAME TO away")
+    assert browser.get("/health/ready").status_code == 503
+    assert browser.get("/health/live").status_code == 200
     for path in ("/", "/bff/user", "/api/notes"):
         answer = browser.api(path)
         assert answer.status_code == 503, path

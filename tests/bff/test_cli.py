@@ -69,7 +69,7 @@ def gone(port: int) -> bool:
 def test_it_serves_both_loopback_addresses_and_ends_on_sigterm(tmp_path: Path):
     port = free_port()
     with serving(tmp_path, port, HTTP_X_CSRF="1") as process:
-        assert fetch(f"http://127.0.0.1:{port}/health/live") == (200, "ok\n")
+        assert fetch(f"http://127.0.0.1:{port}/health/ready") == (200, '{"status": "ready"}\n')
         if socket.has_ipv6:
             assert fetch(f"http://[::1]:{port}/")[0] == 200
         # A variable of that name must not pass for the header.

@@ -53,9 +53,9 @@ def test_a_resource_of_others_is_refused(authserver: AuthServer):
     assert_refused(authserver.token(kept, **parameters, resource=OTHER_API), "invalid_target")
 
 
-def test_a_resource_that_knows_none_of_the_scope_gives_an_empty_scope(authserver: AuthServer, client: RegisteredClient):
+def test_a_scope_of_which_the_resource_knows_nothing_is_refused(authserver: AuthServer, client: RegisteredClient):
     parameters = {"grant_type": "client_credentials", "scope": "api:read", "resource": OTHER_API}
-    assert authserver.token(client, **parameters).json()["scope"] == ""
+    assert_refused(authserver.token(client, **parameters), "invalid_scope")
 
 
 def test_several_resources_at_once_are_refused(authserver: AuthServer, client: RegisteredClient):

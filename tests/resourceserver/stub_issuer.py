@@ -80,6 +80,8 @@ class _Server(ThreadingHTTPServer):
 def _handler(issuer: StubIssuer) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        # Headers and body leave in two writes: without this, the second waits for an acknowledgement.
+        disable_nagle_algorithm = True
 
         def do_GET(self) -> None:
             self._answer(b"")

@@ -106,13 +106,17 @@ def test_a_deleted_client_takes_everything_with_it_and_a_namesake_revives_nothin
     furnish(store)
     store.consents.allow([a_consent()])
     store.grants.open(a_grant())
+    store.grants.open(a_grant("coded"), digest("code"), NOW + MINUTE)
     store.tokens.add(an_access_token())
     store.tokens.add(an_access_token("own", grant_id=None, sub="client"))
     still.move(1)
     assert store.clients.delete("client", EVENT)
     assert not store.clients.delete("client", EVENT)
     assert store.consents.of_user("sub-1") == ()
+    store.grants.open(a_grant("on its way"), digest("late"), NOW + MINUTE)
     store.clients.add(a_client(), EVENT)
     assert store.grants.get("grant") is None
+    assert store.grants.redeem(digest("code"), "client") is None
+    assert store.grants.redeem(digest("late"), "client") is None
     assert store.tokens.find(digest("access")) is None
     assert store.tokens.find(digest("own")) is None

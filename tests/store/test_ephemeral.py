@@ -81,6 +81,11 @@ def test_a_key_is_seen_for_the_first_time_once_until_its_end(ephemeral: Ephemera
     assert ephemeral.first_time("jti", "j", END + MINUTE)
 
 
+def test_what_is_over_already_is_never_seen_for_the_first_time(ephemeral: Ephemeral, still: StillClock):
+    assert not ephemeral.first_time("jti", "j", NOW)
+    assert ephemeral.first_time("jti", "j", NOW + 1)
+
+
 def test_a_counter_begins_anew_after_its_window(ephemeral: Ephemeral, still: StillClock):
     assert ephemeral.counted("fails", "alice") == (0, 0)
     assert ephemeral.count("fails", "alice", MINUTE) == 1
@@ -112,7 +117,7 @@ def test_half_a_character_is_refused_as_a_bad_value(ephemeral: Ephemeral):
     with pytest.raises(BadValue):
         ephemeral.put("space", "key", "\ud800", END)
     with pytest.raises(BadValue):
-        ephemeral.first_time("space", "\ud800", END)
+        ephemeral.first_time("space", "\ud800", 2**60)
 
 
 @pytest.mark.parametrize("verb", ["put", "take", "swap", "first_time", "count"])

@@ -1,6 +1,7 @@
 """Every verb does the same when its statements are run by SQLAlchemy itself, and the same on both databases."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -75,7 +76,7 @@ class Recorder:
         return result
 
 
-def tell(recorder: Recorder, still: StillClock) -> None:
+def tell(recorder: Recorder, still: StillClock) -> None:  # noqa: PLR0915 - one line per use of a verb
     """Use every verb, where it finds something and where it does not."""
     do = recorder.do
     do("clients", "add", a_client(), EVENT)
@@ -202,6 +203,8 @@ def contents(store: Store) -> dict[str, list[tuple[Any, ...]]]:
 class CoreCursor:
     """Stands where the driver's cursor is, and runs each statement's Core form through SQLAlchemy."""
 
+    executed = 0
+
     def __init__(self, connection: Connection, statements: dict[str, Statement[Any]]) -> None:
         self._connection = connection
         self._statements = statements
@@ -213,6 +216,7 @@ class CoreCursor:
             self._connection.exec_driver_sql(sql)
             return
         statement = self._statements[sql]
+        type(self).executed += 1
         names = statement.bind.__code__.co_varnames
         places = statement.bind(**{name: name for name in names})
         named = {name: parameters[places.index(name)] for name in names}
@@ -271,15 +275,17 @@ def told(url: str, opened: OpenStore, still: StillClock) -> tuple[Recorder, dict
 
 
 @pytest.fixture
-def other_url(url: str, request: pytest.FixtureRequest, tmp_path: Any) -> str:
+def other_url(url: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """A second database of the same kind."""
     if url.startswith("sqlite"):
         path = tmp_path / "other.db"
         path.write_bytes(request.getfixturevalue("sqlite_template").read_bytes())
-        return f"sqlite:///{path}"
-    other = request.getfixturevalue("postgres").clone("store", make_schema)
-    request.addfinalizer(lambda: request.getfixturevalue("postgres").drop(other))
-    return str(other)
+        yield f"sqlite:///{path}"
+    else:
+        postgres = request.getfixturevalue("postgres")
+        other = postgres.clone("store", make_schema)
+        yield other
+        postgres.drop(other)
 
 
 KINDS = (Clients, Resources, Users, Credentials, Sessions, Consents, Grants, Tokens, Keys, SqlEphemeral, Audit)
@@ -299,6 +305,7 @@ def test_the_prepared_way_does_what_plain_core_does(url: str, other_url: str, op
     with pytest.MonkeyPatch.context() as patch:
         run_through_core(patch)
         plain, plain_rows = told(other_url, opened, still)
+    assert CoreCursor.executed > len(plain.used)
     prepared, prepared_rows = told(url, opened, still)
     assert prepared.results == plain.results
     assert prepared_rows == plain_rows
@@ -315,3 +322,33 @@ def test_both_databases_do_the_same(sqlite_url: str, prepared_postgres_url: str,
 def without_numbers(rows: dict[str, list[tuple[Any, ...]]]) -> dict[str, list[tuple[Any, ...]]]:
     """Leave out the audit lines' numbers: a sequence skips what was undone."""
     return rows | {"audit": sorted((row[1:] for row in rows["audit"]), key=repr)}
+
+
+def test_a_verb_writes_in_one_statement_or_in_one_transaction(
+    store: Store, still: StillClock, monkeypatch: pytest.MonkeyPatch
+):
+    writes: list[str] = []
+    kind = type(store.database)
+    for name in ("_write", "_transact"):
+        monkeypatch.setattr(kind, name, counting(getattr(kind, name), writes))
+    several: set[str] = set()
+
+    class Counter(Recorder):
+        def do(self, part: str, verb: str, *arguments: Any, **named: Any) -> Any:
+            writes.clear()
+            result = super().do(part, verb, *arguments, **named)
+            if len(writes) > 1:
+                several.add(f"{part}.{verb}")
+            return result
+
+    tell(Counter(store), still)
+    # What these find when their one statement changed nothing, they write down on its own: it must outlast the refusal.
+    assert several == {"grants.redeem", "tokens.rotate"}
+
+
+def counting(method: Callable[..., Any], calls: list[str]) -> Callable[..., Any]:
+    def counted(*arguments: Any, **named: Any) -> Any:
+        calls.append(method.__name__)
+        return method(*arguments, **named)
+
+    return counted

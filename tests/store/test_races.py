@@ -14,12 +14,12 @@ import pytest
 from sqlalchemy import select
 
 from authserver import clock
-from authserver.clock import DAY, MINUTE
+from authserver.clock import DAY
 from authserver.records import Event
 from authserver.store import Store
 from authserver.store.tables import refresh_tokens
 from tests.store import racers
-from tests.store.makers import EVENT, a_client, a_grant, a_refresh_token, digest, furnish, start_session
+from tests.store.makers import a_grant, a_refresh_token, digest, furnish, start_session
 
 ROOT = Path(__file__).parents[2]
 PROCESSES = 8
@@ -37,10 +37,10 @@ def runners() -> Iterator[ProcessPoolExecutor]:
 
 @pytest.fixture
 def race(url: str, runners: ProcessPoolExecutor) -> Race:
-    """Race on a database: the results by round."""
+    """Race on a database, an act and a name in each round: the results by round."""
 
-    def run(act: str, names: list[str], redis_url: str | None = None) -> list[list[Any]]:
-        futures = [runners.submit(racers.rounds, url, redis_url, names, act) for _ in range(PROCESSES)]
+    def run(steps: list[tuple[str, str]], redis_url: str | None = None) -> list[list[Any]]:
+        futures = [runners.submit(racers.rounds, url, redis_url, steps) for _ in range(PROCESSES)]
         return [list(results) for results in zip(*(future.result(120) for future in futures), strict=True)]
 
     return run
@@ -56,7 +56,7 @@ def test_of_many_who_redeem_a_code_one_gets_the_grant_and_the_others_revoke_it(s
     names = names_of("code")
     for name in names:
         store.grants.open(a_grant(name, now=now), digest(name), now + DAY)
-    for results in race("redeem", names):
+    for results in race([("redeem", name) for name in names]):
         assert sorted(results) == [False] * (PROCESSES - 1) + [True]
     assert store.grants.of_user("sub-1") == ()
     assert len(store.audit.list(0, 1000, "code.reused")) == ROUNDS
@@ -82,7 +82,7 @@ def test_of_many_who_refresh_one_rotates_and_all_get_the_same_successor(store: S
     names = names_of("chain")
     for name in names:
         open_chain(store, name)
-    for name, results in zip(names, race("refresh", names), strict=True):
+    for name, results in zip(names, race([("refresh", name) for name in names]), strict=True):
         assert sorted(outcome for outcome, _ in results) == ["repeated"] * (PROCESSES - 1) + ["rotated"]
         (successor,) = {successor for _, successor in results}
         assert live_tokens(store, name) == [hashlib.sha256(successor).digest()]
@@ -95,7 +95,7 @@ def test_without_a_window_one_rotates_and_the_others_revoke_the_grant_once(store
     names = names_of("chain")
     for name in names:
         open_chain(store, name)
-    for results in race("refresh without a window", names):
+    for results in race([("refresh without a window", name) for name in names]):
         outcomes = [outcome for outcome, _ in results]
         assert outcomes.count("rotated") == 1
         assert set(outcomes) <= {"rotated", "reused", "refused"}
@@ -106,33 +106,34 @@ def test_without_a_window_one_rotates_and_the_others_revoke_the_grant_once(store
 
 def test_of_many_who_take_a_name_one_gets_it(store: Store, race: Race):
     names = names_of("user")
-    for results in race("add", names):
+    for results in race([("add", name) for name in names]):
         assert results.count(True) == 1
     assert store.users.count() == ROUNDS
 
 
-@pytest.mark.parametrize("act", ["put", "take", "first_time", "swap", "count", "born_at"])
-@pytest.mark.parametrize("place", ["the database", "Valkey"])
-def test_of_many_who_use_the_ephemeral_store_one_is_first(
-    url: str, race: Race, act: str, place: str, request: pytest.FixtureRequest
-):
-    redis_url = None
-    if place == "Valkey":
-        if not url.startswith("sqlite"):
-            pytest.skip("Valkey is raced once, beside SQLite")
-        redis_url = request.getfixturevalue("valkey_url")
-    names = names_of(act)
+def test_of_many_who_use_the_ephemeral_store_one_is_first(url: str, race: Race):
+    check_ephemeral(url, None, race)
+
+
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+def test_of_many_who_use_valkey_one_is_first(url: str, valkey_url: str, race: Race):
+    check_ephemeral(url, valkey_url, race)
+
+
+def check_ephemeral(url: str, redis_url: str | None, race: Race) -> None:
     store = racers.patient(url, redis_url)
     store.ephemeral.put("swap", "item", "value", 2**60)
+    names = names_of("item")
     for name in names:
         store.ephemeral.put("taken", name, "value", 2**60)
-    for results in race(act, names, redis_url):
+    steps = [(act, name) for act in ("put", "take", "first_time", "swap", "count", "born_at") for name in names]
+    for (act, _), results in zip(steps, race(steps, redis_url), strict=True):
         if act == "count":
             assert sorted(results) == list(range(1, PROCESSES + 1))
         elif act == "born_at":
             assert set(results) == {store.ephemeral.born_at()}
         else:
-            assert results.count(True) == 1
+            assert results.count(True) == 1, act
     store.close()
 
 
@@ -144,7 +145,7 @@ def test_verbs_that_cross_each_other_all_finish(store: Store, race: Race):
     names = names_of("mixed")
     for name in names:
         store.grants.open(a_grant(name, now=now, sid="s"), digest(name), now + DAY)
-    assert all(all(results) for results in race("mixed", names))
+    assert all(all(results) for results in race([("mixed", name) for name in names]))
 
 
 def killed_inside(url: str, verb: str) -> None:
@@ -207,12 +208,3 @@ def test_the_first_keys_of_many_processes_are_one_set(store: Store, url: str):
     said = [child.communicate("\n", timeout=60)[0].strip() for child in children]
     assert sorted(said) == ["False"] * 3 + ["True"]
     assert len(store.keys.all()) == 3
-
-
-def test_deleting_a_client_races_with_opening_its_grants_and_none_lives_on(store: Store):
-    furnish(store)
-    now = clock.now()
-    store.clients.delete("client", EVENT)
-    store.grants.open(a_grant(now=now), digest("code"), now + MINUTE)
-    store.clients.add(a_client(), EVENT)
-    assert store.grants.redeem(digest("code"), "client") is None

@@ -12,8 +12,9 @@ import pytest
 
 from authserver.settings import SettingsError
 from authserver.store import BadValue, Busy, Store, Unavailable
-from authserver.store.database import Transaction
+from authserver.store.database import Database, Transaction
 from authserver.store.sqlite import check_version
+from authserver.store.statement import Statement
 from tests.store.at_once import at_once
 from tests.store.conftest import OpenStore
 from tests.store.makers import EVENT, a_client, a_grant, an_access_token, digest, furnish, start_session
@@ -164,7 +165,7 @@ def test_an_error_inside_a_transaction_undoes_it_and_the_connection_goes_on(sqli
 
 
 def test_values_that_do_not_fit_are_refused_when_written_and_unknown_when_read(sqlite_store: Store):
-    for value in ("\ud800", "x\udfff"):
+    for value in ("\ud800", "x\udfff", "a\0b"):
         assert sqlite_store.clients.get(value) is None
         with pytest.raises(BadValue):
             sqlite_store.tokens.revoke_jti(value, 1)
@@ -216,3 +217,32 @@ def test_a_database_in_memory_is_refused(opened: OpenStore, url: str):
 def test_another_driver_is_refused(opened: OpenStore, url: str):
     with pytest.raises(SettingsError, match="must begin with"):
         opened(url)
+
+
+GROWING = {"access_tokens", "refresh_tokens", "revoked_jtis", "grants", "sessions", "consents", "ephemeral", "audit"}
+
+
+def test_no_statement_reads_a_growing_table_from_end_to_end(
+    sqlite_url: str, opened: OpenStore, monkeypatch: pytest.MonkeyPatch
+):
+    statements: list[Statement[object]] = []
+    prepare = Database.prepare
+
+    def remember(self: Database, *arguments: object, **named: object) -> Statement[object]:
+        statements.append(prepare(self, *arguments, **named))  # type: ignore[call-overload]
+        return statements[-1]
+
+    monkeypatch.setattr(Database, "prepare", remember)
+    store = opened(sqlite_url)
+    scanned = set()
+    with sqlite3.connect(path_of(store)) as connection:
+        for statement in statements:
+            # What is bound does not matter: an index is chosen before.
+            values = statement.bind(**dict.fromkeys(statement.bind.__code__.co_varnames, 1))
+            for *_, step in connection.execute(f"EXPLAIN QUERY PLAN {statement.sql}", values):
+                words = step.split()
+                if words[0] == "SCAN" and words[1] in GROWING and "INDEX" not in words and "PRIMARY" not in words:
+                    scanned.add((words[1], statement.sql))
+    connection.close()
+    assert len(statements) > 80
+    assert scanned == set()

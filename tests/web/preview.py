@@ -18,7 +18,11 @@ FOLDER = Path("var/screenshots")
 
 def main(wanted: list[str]) -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder, serving(Path(folder), limits={"sign_in_per_address": 1000}) as server, running_chromium() as chromium:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        serving(Path(folder), limits={"sign_in_per_address": 1000}) as server,
+        running_chromium() as chromium,
+    ):
         world(server)
         for size, (width, height) in LOOKS.items():
             for colors in ("light", "dark"):

@@ -1,7 +1,5 @@
 """Security: changing the password."""
 
-from typing import Final
-
 from flask import Response, make_response, render_template, request, url_for
 
 from authserver.identity import accounts, sessions
@@ -11,14 +9,12 @@ from authserver.web import security as protection
 from authserver.web.account import blueprint
 from authserver.web.account.visitor import Visitor, sign_in_first, visitor
 
-_DONE: Final = "changed"
-
 
 @blueprint.get("/security", endpoint="security")
 def show() -> Response:
     """Show the form."""
     person = visitor()
-    return sign_in_first() if person is None else _form(person, done=_DONE in request.args)
+    return sign_in_first() if person is None else _form(person, done="changed" in request.args)
 
 
 @blueprint.post("/security", endpoint="change_password")
@@ -32,7 +28,7 @@ def submit() -> Response:
     refused = accounts.change_password(at, person.session, person.browser, **sent)
     if refused is not None:
         return _form(person, refused=refused)
-    response = protection.see_other(url_for("account.security", **{_DONE: 1}))
+    response = protection.see_other(url_for("account.security", changed=1))
     protection.set_browser_cookie(response, at.settings, sessions.renew_cookie(at, person.browser))
     return response
 

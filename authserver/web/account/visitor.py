@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from flask import url_for
+from flask import Response, url_for
 
 from authserver.identity.sessions import Browser
 from authserver.records import Session
@@ -31,6 +31,6 @@ def visitor() -> Visitor | None:
     return Visitor(browser, sessions[0]) if browser is not None and sessions else None
 
 
-def sign_in_first() -> protection.Response:
+def sign_in_first() -> Response:
     """Send somebody who is not signed in to the sign-in page."""
     return protection.see_other(url_for("login.show"))

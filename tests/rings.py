@@ -1,0 +1,102 @@
+"""A store with the fixed keys of the tests, and key rings of several processes over it."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
+from authserver import clock, jwt, keys
+from authserver.clock import now
+from authserver.crypto import Sealer
+from authserver.keys import ALGORITHMS, KeyRing
+from authserver.records import Event, SigningKey
+from authserver.settings import Settings
+from authserver.store import Store, open_store
+from tests.signing import pem
+
+SECRET, NEW_SECRET = "secret key of the tests, first", "secret key of the tests, second"
+POOL = {"RS256": ("rsa", "rsa_other", "rsa_third"), "ES256": ("p256", "p256_other", "p256_third")}
+EVENT = Event("test")
+CLAIMS = {"iss": "https://as.example", "sub": 'Zo\u00eb "\\', "exp": 2**33, "list": [1, None, {"a": True}]}
+
+
+class World:
+    """A store with fixed keys, and as many processes over it as a test wants."""
+
+    def __init__(self, url: str) -> None:
+        self.settings = Settings(issuer="https://as.example", database_url=url)
+        self.sealer = Sealer(SECRET)
+        self.stores: list[Store] = []
+        self.store = self.open()
+        self.store.upgrade()
+        self.left = {algorithm: iter(names) for algorithm, names in POOL.items()}
+
+    def open(self) -> Store:
+        self.stores.append(open_store(self.settings))
+        return self.stores[-1]
+
+    def make(self, algorithm: str, sealer: Sealer, *, publishes_at: int, signs_at: int) -> SigningKey:
+        """Stand in for ``keys.make_key``, which takes its time."""
+        private = serialization.load_pem_private_key(pem(next(self.left[algorithm])).encode(), None)
+        assert isinstance(private, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey)
+        return keys.seal_key(algorithm, private, sealer, publishes_at=publishes_at, signs_at=signs_at)
+
+    def add(self, algorithm: str, at: int = 0, sealer: Sealer | None = None, **times: int) -> SigningKey:
+        made = self.make(algorithm, sealer or self.sealer, publishes_at=now() + at, signs_at=now() + at)
+        made = replace(made, **{name: now() + value for name, value in times.items()})
+        self.store.keys.add(made, EVENT)
+        return made
+
+    def begin(self) -> dict[str, str]:
+        """Make the first keys; return their kids."""
+        return {algorithm: self.add(algorithm).kid for algorithm in ALGORITHMS}
+
+    def process(self, sealer: Sealer | None = None) -> KeyRing:
+        ring = KeyRing(self.open(), sealer or self.sealer, self.settings)
+        ring.load()
+        return ring
+
+    def rotate(self, **how: bool) -> dict[str, str]:
+        made = keys.rotate(self.store, self.sealer, self.settings, actor="me", **how)
+        return {key.algorithm: key.kid for key in made}
+
+
+@contextmanager
+def key_world(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """Make the world of a test; making keys then takes fixed ones."""
+    made = World(url)
+    monkeypatch.setattr(keys, "make_key", made.make)
+    yield made
+    clock.shift(0)
+    for store in made.stores:
+        store.close()
+
+
+def refreshed(ring: KeyRing) -> KeyRing:
+    """The seconds go by after which a process reads the keys again."""
+    ring._due = 0.0
+    return ring
+
+
+def signer(ring: KeyRing, algorithm: str = "ES256") -> str:
+    return str(jwt.parse(ring.sign(algorithm, "JWT", CLAIMS)).header["kid"])
+
+
+def published(ring: KeyRing) -> list[dict[str, Any]]:
+    return list(json.loads(ring.public_set().body)["keys"])
+
+
+def kids(ring: KeyRing) -> list[str]:
+    return [key["kid"] for key in published(ring)]
+
+
+def counts(ring: KeyRing, token: str) -> bool:
+    try:
+        return ring.verify(jwt.parse(token)) == CLAIMS
+    except jwt.InvalidJWT:
+        return False

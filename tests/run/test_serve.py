@@ -1,0 +1,188 @@
+"""``authserver serve`` as a process: where it listens, what holds it up, how it ends."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from authserver.cli import workers
+from tests.run.conftest import SECRET_KEY, Start, fetch, kill, until
+from tests.servers.process import free_port
+
+
+@pytest.fixture(scope="session")
+def served_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("served") / "template.db"
+    environ = {**os.environ, "AUTHSERVER_DATABASE_URL": f"sqlite:///{path}", "AUTHSERVER_SECRET_KEY": SECRET_KEY}
+    subprocess.run([sys.executable, "-m", "authserver", "db", "upgrade"], env=environ, check=True, capture_output=True)
+    return path
+
+
+@pytest.fixture
+def environ(served_template: Path, tmp_path: Path) -> dict[str, str]:
+    """A deployment that can serve."""
+    (tmp_path / "authserver.db").write_bytes(served_template.read_bytes())
+    port = free_port()
+    return {
+        "AUTHSERVER_DATABASE_URL": f"sqlite:///{tmp_path / 'authserver.db'}",
+        "AUTHSERVER_SECRET_KEY": SECRET_KEY,
+        "AUTHSERVER_PORT": str(port),
+        "AUTHSERVER_ISSUER": f"http://localhost:{port}",
+        "AUTHSERVER_WORKERS": "2",
+    }
+
+
+def url(environ: dict[str, str], path: str = "/health/ready", host: str = "127.0.0.1") -> str:
+    return f"http://{host}:{environ['AUTHSERVER_PORT']}{path}"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_it_answers_on_both_loopback_addresses_and_ends_when_told(
+    start: Start, environ: dict[str, str], number: signal.Signals
+):
+    server = start("serve", "--development", **environ)
+    for host in ("127.0.0.1", "[::1]", "localhost"):
+        assert fetch(url(environ, host=host)) == (200, '{"status":"ready"}\n')
+    server.says("listening on 127.0.0.1 and ::1")
+    kill(server.pid, number)
+    assert server.wait() == 0, server.output
+    server.is_gone()
+
+
+def test_a_terminal_ends_the_whole_group_at_once(start: Start, environ: dict[str, str]):
+    server = start("serve", "--development", **environ)
+    fetch(url(environ))
+    os.killpg(server.pid, signal.SIGINT)
+    assert server.wait() == 0
+    server.is_gone()
+    assert "Traceback" not in server.output
+
+
+def test_workers_end_with_their_master(start: Start, environ: dict[str, str]):
+    server = start("serve", "--development", **environ)
+    fetch(url(environ))
+    kill(server.pid, signal.SIGKILL)
+    server.is_gone()
+
+
+def test_a_worker_that_dies_is_replaced(start: Start, environ: dict[str, str]):
+    code = "from authserver.cli import main, workers; workers._YOUNG = 0.0; main()"
+    server = start("serve", "--development", command=[sys.executable, "-c", code], **environ)
+    server.says("listening on")
+    before = {process.pid for process in server.members()}
+    kill(max(before - {server.pid}), signal.SIGKILL)
+    until(lambda: len(server.members()) == 3 and {process.pid for process in server.members()} != before)
+    assert fetch(url(environ))[0] == 200
+    assert "another takes its place" in server.output
+
+
+def test_a_taken_port_is_a_sentence_and_nothing_is_left(start: Start, environ: dict[str, str]):
+    first = start("serve", "--development", **environ)
+    fetch(url(environ))
+    second = start("serve", "--development", **environ)
+    assert second.wait() == 1
+    assert f"port {environ['AUTHSERVER_PORT']} on 127.0.0.1 is taken" in second.output
+    assert "AUTHSERVER_PORT" in second.output
+    assert second.output.count("\n") == 1
+    second.is_gone()
+    assert fetch(url(environ))[0] == 200
+    assert first.process.poll() is None
+
+
+def half_a_body(port: int) -> socket.socket:
+    connection = socket.create_connection(("127.0.0.1", port))
+    head = b"POST /token HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 99\r\n\r\n"
+    connection.sendall(head + b"grant_type=")
+    return connection
+
+
+def half_a_head(port: int) -> socket.socket:
+    connection = socket.create_connection(("127.0.0.1", port))
+    connection.sendall(b"POST /token HTTP/1.1\r\nHost: x\r\nContent-")
+    return connection
+
+
+def test_half_sent_requests_do_not_stop_a_worker(start: Start, environ: dict[str, str]):
+    server = start("serve", "--development", **{**environ, "AUTHSERVER_WORKERS": "1"})
+    fetch(url(environ))
+    port = int(environ["AUTHSERVER_PORT"])
+    held = [half_a_body(port) for _ in range(50)] + [half_a_head(port) for _ in range(100)]
+    for _ in range(20):
+        assert fetch(url(environ))[0] == 200
+    # Nor do they keep it from ending.
+    kill(server.pid, signal.SIGTERM)
+    assert server.wait() == 0
+    server.is_gone()
+    for connection in held:
+        connection.close()
+
+
+def test_a_head_without_end_is_refused(start: Start, environ: dict[str, str]):
+    start("serve", "--development", **environ)
+    fetch(url(environ))
+    with socket.create_connection(("127.0.0.1", int(environ["AUTHSERVER_PORT"]))) as connection:
+        try:
+            connection.sendall(b"GET /health/live HTTP/1.1\r\nHost: x\r\nX-Long: " + b"x" * 200_000)
+            answer = connection.recv(100)
+        except ConnectionError:
+            answer = b""
+    assert answer == b"" or answer.startswith(b"HTTP/1.1 431")
+    assert fetch(url(environ))[0] == 200
+
+
+def test_logs_hold_no_secret_even_when_they_say_everything(start: Start, environ: dict[str, str]):
+    server = start("serve", "--development", **{**environ, "AUTHSERVER_LOG_LEVEL": "debug"})
+    fetch(url(environ, "/authorize?client_id=private-hint&state=private-hint"))
+    kill(server.pid, signal.SIGTERM)
+    server.wait()
+    assert '"path":"/authorize"' in server.output
+    assert SECRET_KEY not in server.output
+    assert "private-hint" not in server.output
+    for line in server.output.splitlines():
+        json.loads(line)
+
+
+def test_production_refuses_the_demonstration(start: Start, environ: dict[str, str], tmp_path: Path):
+    code = (
+        "from authserver.cli.deployment import opened\nfrom authserver.manage import clients\n"
+        "with opened() as d:\n    clients.register(d.store, d.sealer, {'redirect_uris': ['https://c.example/']},"
+        " actor='test', demonstration=True)\n"
+    )
+    assert start(command=[sys.executable, "-c", code], **environ).wait() == 0
+    server = start("serve", **{**environ, "AUTHSERVER_ISSUER": "https://login.example.test"})
+    assert server.wait() == 1
+    assert "demonstration" in server.output
+    server.is_gone()
+
+
+def test_production_refuses_an_http_issuer(start: Start, environ: dict[str, str]):
+    server = start("serve", **environ)
+    assert server.wait() == 2
+    assert "ISSUER must be https" in server.output
+
+
+def test_the_environment_of_a_request_is_not_that_of_the_process(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("AUTHSERVER_SECRET_KEY", SECRET_KEY)
+    monkeypatch.setenv("HTTP_X_CSRF", "1")
+    seen: dict[str, Any] = {}
+
+    def application(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        seen.update(environ)
+        start_response("200 OK", [])
+        return [b""]
+
+    class Answer:
+        def response_bytes(self, *_arguments: Any) -> None:
+            return
+
+    workers._answer(application)(Answer(), {"PATH_INFO": "/"})
+    assert seen["PATH_INFO"] == "/"
+    assert not {"AUTHSERVER_SECRET_KEY", "HTTP_X_CSRF", "PATH", "HOME"} & seen.keys()
+    assert "AUTHSERVER_SECRET_KEY" not in os.environ
+    assert "PATH" in os.environ
