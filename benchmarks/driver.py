@@ -30,19 +30,18 @@ class Lane:
 
     def __init__(self, at: Target, script: Script) -> None:
         self._at = at
-        self.script = script
-        self.connection = Connection(at.host, at.port)
+        self._script = script
         self.started = 0
 
-    def connect(self) -> None:
+    def connect(self) -> Connection:
         """Open the connection of the next round."""
-        self.connection.close()
         self.connection = Connection(self._at.host, self._at.port)
+        return self.connection
 
     def begin(self) -> None:
         """Send the first request of an operation."""
         self.started = time.perf_counter_ns()
-        request = next(self.script)
+        request = next(self._script)
         if request is None:
             raise WrongAnswer("a script without a request")
         self.connection.send(request)
@@ -52,7 +51,7 @@ class Lane:
         reply = self.connection.receive()
         if reply is None:
             return False
-        request = self.script.send(reply)
+        request = self._script.send(reply)
         if request is None:
             return True
         self.connection.send(request)
@@ -83,8 +82,7 @@ def run(lanes: list[Lane], seconds: float, most: int) -> dict[str, Any]:
     """Run the lanes' operation again and again; return count, seconds and latencies in microseconds."""
     selector, latencies = selectors.DefaultSelector(), []
     for lane in lanes:
-        lane.connect()
-        selector.register(lane.connection.socket, selectors.EVENT_READ, lane)
+        selector.register(lane.connect().socket, selectors.EVENT_READ, lane)
     began = time.perf_counter()
     begun = len(lanes)
     for lane in lanes:
@@ -105,6 +103,8 @@ def run(lanes: list[Lane], seconds: float, most: int) -> dict[str, Any]:
                     busy -= 1
     took = time.perf_counter() - began
     selector.close()
+    for lane in lanes:
+        lane.connection.close()
     latencies.sort()
     return {
         "count": len(latencies),

@@ -6,6 +6,7 @@ Discovery 1.0. Credentials travel in the Authorization header only, never in a b
 
 import base64
 import logging
+import math
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -29,6 +30,8 @@ _METADATA_SECONDS = 3600
 _DEFAULT_LIFETIME = 300
 _LONGEST_LIFETIME = 24 * 3600
 _REVOCATION_SECONDS = 3.0
+_USERINFO_SECONDS = 3.0
+_ASK_JSON: Final = {"accept": "application/json"}
 _ERRORS: Final = frozenset(
     {
         "invalid_client",
@@ -126,6 +129,21 @@ class Provider:
             return False
         return answer.status == 200
 
+    def userinfo(self, access_token: str) -> Mapping[str, Any] | None:
+        """Ask for claims about the person (OpenID Connect Core 1.0 section 5.3); None without a usable answer.
+
+        Never raises: who logged in is known from the ID token, only a name to show may be missing.
+        """
+        try:
+            endpoint = self.metadata().userinfo_endpoint
+            headers = {**_ASK_JSON, "authorization": f"Bearer {access_token}"}
+            document = endpoint and self._get_json(endpoint, headers, _USERINFO_SECONDS)
+        except (ProviderUnavailableError, ProviderMismatchError):
+            _log.warning("there is no name to show: the userinfo endpoint gives no usable answer")
+            return None
+        # Section 5.3.2: "sub" is always there; what lacks it is no UserInfo response.
+        return document if document and "sub" in document else None
+
     def _discover(self) -> Metadata:
         url = f"{self._settings.issuer.rstrip('/')}/.well-known/openid-configuration"
         try:
@@ -140,15 +158,12 @@ class Provider:
             raise ProviderUnavailableError
         return keys
 
-    def _get_json(self, url: str) -> dict[str, Any]:
+    def _get_json(
+        self, url: str, headers: Mapping[str, str] = _ASK_JSON, seconds: float = math.inf
+    ) -> dict[str, Any]:
+        limit = min(seconds, self._settings.provider_timeout_seconds)
         try:
-            answer = self._outbound.send(
-                "GET",
-                url,
-                headers={"accept": "application/json"},
-                seconds=self._settings.provider_timeout_seconds,
-                max_bytes=_MAX_BYTES,
-            )
+            answer = self._outbound.send("GET", url, headers=headers, seconds=limit, max_bytes=_MAX_BYTES)
         except OutboundError as error:
             _log.warning("the provider cannot be reached: %s", error)
             raise ProviderUnavailableError from None

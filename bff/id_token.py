@@ -17,7 +17,7 @@ _MAX_SUB = 255
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who logged in, as the ID token says; name and e-mail are for display only."""
+    """Who logged in, as the provider says; name and e-mail are for display only."""
 
     sub: str
     name: str | None
@@ -34,8 +34,7 @@ def check_at_login(
         raise TokenRefusedError("nonce")
     if claims["iat"] < not_before - LEEWAY_SECONDS:
         raise TokenRefusedError("iat")
-    name = _text(claims.get("name")) or _text(claims.get("preferred_username"))
-    return Identity(claims["sub"], name, _text(claims.get("email")), _text(claims.get("sid")))
+    return Identity(claims["sub"], name_of(claims), email_of(claims), _text(claims.get("sid")))
 
 
 def check_at_refresh(token: str, keys: Keys, settings: BffSettings, *, sub: str, access_token: str) -> None:
@@ -43,6 +42,16 @@ def check_at_refresh(token: str, keys: Keys, settings: BffSettings, *, sub: str,
     claims = _check(token, keys, settings, access_token)
     if not same(claims.get("sub"), sub):
         raise TokenRefusedError("sub")
+
+
+def name_of(claims: Mapping[str, Any]) -> str | None:
+    """Give the name to greet somebody by (section 5.1)."""
+    return _text(claims.get("name")) or _text(claims.get("preferred_username"))
+
+
+def email_of(claims: Mapping[str, Any]) -> str | None:
+    """Give the e-mail address to show; it says nothing about who somebody is."""
+    return _text(claims.get("email"))
 
 
 def _check(token: str, keys: Keys, settings: BffSettings, access_token: str) -> Mapping[str, Any]:

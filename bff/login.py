@@ -21,6 +21,7 @@ from bff.session import new_value, session_digest
 from bff.settings import BffSettings
 from bff.store import Store
 from bff.tokens import Tokens
+from bff.userinfo import completed
 
 _log = logging.getLogger("bff.login")
 
@@ -151,8 +152,11 @@ class LoginFlow:
                 access_token=response.access_token,
                 not_before=login.created_at,
             )
+            claims = self._provider.userinfo(response.access_token)
+            if claims is not None:
+                identity = completed(identity, claims)
         except TokenRefusedError as error:
-            _log.warning("a log-in was refused: the ID token failed the check %s", error)
+            _log.warning("a log-in was refused: the check %s failed", error)
             hint = "refresh_token" if response.refresh_token else "access_token"
             self._provider.revoke(response.refresh_token or response.access_token, hint)
             raise

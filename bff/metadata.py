@@ -13,7 +13,7 @@ from bff.errors import ProviderMismatchError
 from bff.settings import BffSettings, checked_url, origin_of
 
 _REQUIRED = ("authorization_endpoint", "token_endpoint", "jwks_uri")
-_OPTIONAL = ("revocation_endpoint", "end_session_endpoint")
+_OPTIONAL = ("revocation_endpoint", "end_session_endpoint", "userinfo_endpoint")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,7 @@ class Metadata:
     jwks_uri: str
     revocation_endpoint: str | None
     end_session_endpoint: str | None
+    userinfo_endpoint: str | None
     iss_in_responses: bool
 
 
@@ -48,6 +49,7 @@ def check(document: Mapping[str, Any], settings: BffSettings) -> Metadata:
         **urls,
         revocation_endpoint=more.get("revocation_endpoint"),
         end_session_endpoint=more.get("end_session_endpoint"),
+        userinfo_endpoint=more.get("userinfo_endpoint"),
         iss_in_responses=document.get("authorization_response_iss_parameter_supported") is True,
     )
 

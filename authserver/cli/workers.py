@@ -178,6 +178,8 @@ def _work(plan: Plan, index: int, master: int, ready: Connection) -> None:
         jobs.stop()
     listeners.stop()
     server.store.close()
+    # A forked process runs no exit handlers: what the access log has collected is written here.
+    logging.shutdown()
 
 
 def _start_jobs(server: Any) -> Any:

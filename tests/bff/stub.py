@@ -57,6 +57,7 @@ class Stub:
     with_refresh: bool = True
     metadata: dict[str, Any] = field(default_factory=dict)
     id_token_claims: dict[str, Any] = field(default_factory=dict)
+    userinfo: Callable[[str], Response] | None = None
     id_token_header: dict[str, Any] = field(default_factory=dict)
     id_token: Callable[[dict[str, Any]], str] | None = None
     token_fault: Callable[[dict[str, str]], Response | None] | None = None
@@ -119,6 +120,7 @@ class Stub:
             "jwks_uri": f"{self.issuer}/jwks",
             "revocation_endpoint": f"{self.issuer}/revoke",
             "end_session_endpoint": f"{self.issuer}/logout",
+            **({"userinfo_endpoint": f"{self.issuer}/userinfo"} if self.userinfo else {}),
             "response_types_supported": ["code"],
             "code_challenge_methods_supported": ["S256"],
             "authorization_response_iss_parameter_supported": True,
@@ -251,6 +253,7 @@ class Stub:
         app.add_url_rule("/token", view_func=self._token, endpoint="token", methods=["POST"])
         app.add_url_rule("/revoke", view_func=self._revoke, endpoint="revoke", methods=["POST"])
         app.add_url_rule("/logout", view_func=self._logout, endpoint="logout")
+        app.add_url_rule("/userinfo", view_func=self._userinfo, endpoint="userinfo")
         methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
         app.add_url_rule("/v1/<path:path>", view_func=self._api, endpoint="api", methods=methods)
         app.before_request(lambda: self.seen.append(f"{request.method} {request.full_path}"))
@@ -287,6 +290,10 @@ class Stub:
             if row is not None:
                 row.grant.alive = False
         return jsonify({})
+
+    def _userinfo(self) -> Response:
+        assert self.userinfo is not None
+        return self.userinfo(request.headers.get("Authorization", ""))
 
     def _logout(self) -> Response:
         query = urlencode({"state": request.args.get("state", "")})

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from authserver import clock
 from authserver.clock import DAY
-from authserver.records import Event
+from authserver.records import Event, SigningKey
 from authserver.store import Conflict, Store
 from authserver.store.database import Transaction
 from tests.store.makers import a_client, a_user, an_access_token, digest
@@ -106,11 +106,18 @@ def disable_and_redeem(store: Store, name: str) -> bool:
     return True
 
 
+def first_keys(store: Store, _name: str) -> bool:
+    return store.keys.add_first(
+        SigningKey(f"{secrets.token_hex(8)}-{number}", "ES256", b"sealed", "{}", 1, 2, 3, 4, 5) for number in range(3)
+    )
+
+
 ACTS: dict[str, Callable[[Store, str], Any]] = {
     "redeem": lambda store, name: store.grants.redeem(digest(name), "client") is not None,
     "refresh": refresh,
     "refresh without a window": lambda store, name: refresh(store, name, 0),
     "add": add,
+    "first keys": first_keys,
     "put": put,
     "swap": swap,
     "take": lambda store, name: store.ephemeral.take("taken", name) is not None,
