@@ -26,7 +26,9 @@ _LINES: Final = 64
 _SECONDS: Final = 0.2
 # Our own handles by their prefix and length, and whatever has the shape of a JWT.
 _PREFIXES: Final = "|".join(kind.prefix for kind in Kind)
-_SECRET: Final = re.compile(rf"\b({_PREFIXES})[A-Za-z0-9_-]{{24,}}|\beyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]*)*")
+_SECRET: Final = re.compile(
+    rf"\b({_PREFIXES})[A-Za-z0-9_-]{{24,}}|\beyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]*)*"
+)
 _UNSAFE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200b-\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _access: Final = logging.getLogger(ACCESS)

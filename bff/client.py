@@ -158,9 +158,7 @@ class Provider:
             raise ProviderUnavailableError
         return keys
 
-    def _get_json(
-        self, url: str, headers: Mapping[str, str] = _ASK_JSON, seconds: float = math.inf
-    ) -> dict[str, Any]:
+    def _get_json(self, url: str, headers: Mapping[str, str] = _ASK_JSON, seconds: float = math.inf) -> dict[str, Any]:
         limit = min(seconds, self._settings.provider_timeout_seconds)
         try:
             answer = self._outbound.send("GET", url, headers=headers, seconds=limit, max_bytes=_MAX_BYTES)

@@ -12,6 +12,7 @@ import logging
 import secrets
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -38,6 +39,7 @@ _RENEW_SECONDS = 2.0
 _POLL_SECONDS = 0.05
 _ROUNDS = 3
 _YOUNG_SECONDS = 5
+_REMEMBERED = 4096
 
 
 class _Locks:
@@ -68,6 +70,28 @@ class _Locks:
                     self._locks[name] = (lock, users - 1)
 
 
+class _Replaced:
+    """Which tokens were replaced lately because an API refused them: an API that refuses all costs no more refreshes.
+
+    A memory of this process, of bounded size; what it forgets costs one refresh.
+    """
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._moments: OrderedDict[tuple[str, str], float] = OrderedDict()
+
+    def note(self, held: HeldToken) -> None:
+        with self._guard:
+            self._moments[held.session_id, held.resource] = time.monotonic()
+            self._moments.move_to_end((held.session_id, held.resource))
+            while len(self._moments) > _REMEMBERED:
+                self._moments.popitem(last=False)
+
+    def lately(self, held: HeldToken) -> bool:
+        moment = self._moments.get((held.session_id, held.resource))
+        return moment is not None and time.monotonic() - moment < _YOUNG_SECONDS
+
+
 class Tokens:
     """Gives access tokens; safe for many threads and several processes."""
 
@@ -77,6 +101,7 @@ class Tokens:
         self._sealer = sealer
         self._provider = provider
         self._locks = _Locks()
+        self._replaced = _Replaced()
         # A refresh may take two requests to the provider; whoever waits for it waits a little longer.
         self._patience = 2 * settings.provider_timeout_seconds + _LEASE_SECONDS + 2
 
@@ -92,11 +117,15 @@ class Tokens:
         return self._open(held)
 
     def replace(self, session: Session, resource: str, refused: str) -> str | None:
-        """Give another token for one that an API refused, or None when the refused one came a moment ago."""
+        """Give another token for one that an API refused, or None when the refused one had just replaced another.
+
+        Raises NotLoggedInError when the provider has ended the session, which is what a refusal mostly means.
+        """
         held = self._store.token(session.id, resource)
         if held is not None and hmac.compare_digest(self._open(held).encode(), refused.encode()):
-            if now() - held.issued_at < _YOUNG_SECONDS:
+            if now() - held.issued_at < _YOUNG_SECONDS and self._replaced.lately(held):
                 return None
+            self._replaced.note(held)
             self._store.drop_token(held)
         return self.access_token(session, resource)
 

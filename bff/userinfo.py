@@ -1,4 +1,4 @@
-"""OpenID Connect Core 1.0 section 5.3: the UserInfo response, for the name and e-mail that an ID token may leave out."""
+"""OpenID Connect Core 1.0 section 5.3: UserInfo, for the name and e-mail that an ID token may leave out."""
 
 from collections.abc import Mapping
 from dataclasses import replace

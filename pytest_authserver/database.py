@@ -15,6 +15,7 @@ def prepare(settings: Settings) -> None:
     """Give the database of these settings its schema, unless it has one."""
     path = Path(settings.database_url.removeprefix(_SQLITE))
     if settings.database_url.startswith(_SQLITE) and not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(_template(), path)
         return
     store = open_store(settings)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import httpx2
 
@@ -130,7 +130,10 @@ class AuthServer:
         browser = Browser(self.http(), self.issuer)
         if user is not None:
             cookie, _ = self._session(user)
-            browser.http.cookies.set(sessions.cookie_name(self.settings), cookie)
+            # As the standard library's jar files it, so that the server's own Set-Cookie replaces it.
+            host = urlsplit(self.issuer).hostname or ""
+            domain = host if "." in host else f"{host}.local"
+            browser.http.cookies.set(sessions.cookie_name(self.settings), cookie, domain=domain)
         return browser
 
     def post(self, path: str, client: RegisteredClient | None = None, **parameters: Any) -> httpx2.Response:

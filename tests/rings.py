@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import pytest
@@ -25,6 +26,14 @@ EVENT = Event("test")
 CLAIMS = {"iss": "https://as.example", "sub": 'Zo\u00eb "\\', "exp": 2**33, "list": [1, None, {"a": True}]}
 
 
+@cache
+def private_key(name: str) -> rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey:
+    """Return a key of the tests as the library's object; reading an RSA key takes 30 ms."""
+    private = serialization.load_pem_private_key(pem(name).encode(), None)
+    assert isinstance(private, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey)
+    return private
+
+
 class World:
     """A store with fixed keys, and as many processes over it as a test wants."""
 
@@ -42,8 +51,7 @@ class World:
 
     def make(self, algorithm: str, sealer: Sealer, *, publishes_at: int, signs_at: int) -> SigningKey:
         """Stand in for ``keys.make_key``, which takes its time."""
-        private = serialization.load_pem_private_key(pem(next(self.left[algorithm])).encode(), None)
-        assert isinstance(private, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey)
+        private = private_key(next(self.left[algorithm]))
         return keys.seal_key(algorithm, private, sealer, publishes_at=publishes_at, signs_at=signs_at)
 
     def add(self, algorithm: str, at: int = 0, sealer: Sealer | None = None, **times: int) -> SigningKey:
@@ -56,8 +64,8 @@ class World:
         """Make the first keys; return their kids."""
         return {algorithm: self.add(algorithm).kid for algorithm in ALGORITHMS}
 
-    def process(self, sealer: Sealer | None = None) -> KeyRing:
-        ring = KeyRing(self.open(), sealer or self.sealer, self.settings)
+    def process(self, sealer: Sealer | None = None, store: Store | None = None) -> KeyRing:
+        ring = KeyRing(store or self.store, sealer or self.sealer, self.settings)
         ring.load()
         return ring
 

@@ -25,7 +25,7 @@ def world(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]
 
 def test_another_process_learns_of_a_rotation_when_it_reads_again(world: World):
     world.begin()
-    here, there = world.process(), world.process()
+    here, there = world.process(), world.process(store=world.open())
     second = world.rotate(compromised=True)
     token = refreshed(here).sign("ES256", "JWT", CLAIMS)
     assert not counts(there, token)

@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from authserver import settings as module
 from authserver.settings import Settings, SettingsError, is_loopback, load_settings
 
+Load = Callable[..., Settings]
 HTTPS = {"ISSUER": "https://login.example.test"}
 
 
@@ -22,7 +24,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def load(monkeypatch: pytest.MonkeyPatch):
+def load(monkeypatch: pytest.MonkeyPatch) -> Load:
     def one(**environ: str) -> Settings:
         for name, value in {**HTTPS, **environ}.items():
             monkeypatch.setenv(f"AUTHSERVER_{name}", value)
@@ -31,7 +33,7 @@ def load(monkeypatch: pytest.MonkeyPatch):
     return one
 
 
-def mistakes(load, **environ: str) -> str:
+def mistakes(load: Load, **environ: str) -> str:
     with pytest.raises(SettingsError) as caught:
         load(**environ)
     return str(caught.value)
@@ -40,7 +42,7 @@ def mistakes(load, **environ: str) -> str:
 # Sources
 
 
-def test_the_environment_wins_over_the_file(load, tmp_path: Path):
+def test_the_environment_wins_over_the_file(load: Load, tmp_path: Path):
     file = tmp_path / "authserver.toml"
     file.write_text('port = 1000\nnodes = 1\nfeatures = ["a"]\n[tokens]\ncode_seconds = 30\nid_token_seconds = 40\n')
     settings = load(CONFIG=str(file), PORT="2000", TOKENS__CODE_SECONDS="50")
@@ -48,32 +50,34 @@ def test_the_environment_wins_over_the_file(load, tmp_path: Path):
     assert (settings.tokens.code_seconds, settings.tokens.id_token_seconds) == (50, 40)
 
 
-def test_lists_are_separated_by_commas(load):
+def test_lists_are_separated_by_commas(load: Load):
     settings = load(TRUSTED_PROXIES="10.0.0.0/8, ::1", OUTBOUND_ALLOW="a.test:443,b.test", SECRET_KEY_PREVIOUS="x,y")
     assert settings.trusted_proxies == ("10.0.0.0/8", "::1")
     assert settings.outbound_allow == ("a.test:443", "b.test")
     assert settings.previous_secrets() == ("x", "y")
 
 
-def test_an_empty_value_counts_as_not_set(load):
+def test_an_empty_value_counts_as_not_set(load: Load):
     assert load(PORT="", REDIS_URL="").port == 9000
 
 
-@pytest.mark.parametrize("text", ["port = ", "[tokens", "port = 'x'", "prot = 1", "[tokens]\ncode = 1", "[unknown]\na = 1"])
-def test_a_file_with_mistakes_or_unknown_keys_is_refused(load, tmp_path: Path, text: str):
+@pytest.mark.parametrize(
+    "text", ["port = ", "[tokens", "port = 'x'", "prot = 1", "[tokens]\ncode = 1", "[unknown]\na = 1"]
+)
+def test_a_file_with_mistakes_or_unknown_keys_is_refused(load: Load, tmp_path: Path, text: str):
     file = tmp_path / "authserver.toml"
     file.write_text(text)
     assert mistakes(load, CONFIG=str(file))
 
 
-def test_a_missing_file_is_an_error(load, tmp_path: Path):
+def test_a_missing_file_is_an_error(load: Load, tmp_path: Path):
     assert "AUTHSERVER_CONFIG" in mistakes(load, CONFIG=str(tmp_path / "nowhere.toml"))
 
 
 # Mistakes
 
 
-def test_unknown_names_are_errors_and_all_are_told_at_once(load):
+def test_unknown_names_are_errors_and_all_are_told_at_once(load: Load):
     text = mistakes(load, ISUER="x", TOKENS__CODE_SECOND="1", PORT="many", NODES="0")
     assert "AUTHSERVER_ISUER is not a setting" in text
     assert "AUTHSERVER_TOKENS__CODE_SECOND is not a setting" in text
@@ -102,12 +106,12 @@ def test_unknown_names_are_errors_and_all_are_told_at_once(load):
         ("DEVELOPMENT", "true"),
     ],
 )
-def test_values_that_cannot_be_are_refused(load, name: str, value: str):
+def test_values_that_cannot_be_are_refused(load: Load, name: str, value: str):
     text = mistakes(load, **{name: value})
     assert "ISSUER" in text or name in text
 
 
-def test_sqlite_is_for_one_machine(load):
+def test_sqlite_is_for_one_machine(load: Load):
     assert "PostgreSQL" in mistakes(load, NODES="2")
     assert load(NODES="2", DATABASE_URL="postgresql://127.0.0.1/as").nodes == 2
 
@@ -119,7 +123,7 @@ def test_an_http_issuer_needs_loopback_and_development(monkeypatch: pytest.Monke
     assert load_settings(development=True).development
 
 
-def test_no_message_repeats_a_value(load, tmp_path: Path):
+def test_no_message_repeats_a_value(load: Load, tmp_path: Path):
     file = tmp_path / "authserver.toml"
     file.write_text('secret_key = ["hidden-value-1"]\n')
     text = mistakes(load, CONFIG=str(file), PORT="hidden-value-2", DATABASE_URL="mysql://u:hidden-value-3@h/d")
@@ -128,7 +132,7 @@ def test_no_message_repeats_a_value(load, tmp_path: Path):
     assert "hidden-value" not in mistakes(load, CONFIG=str(file))
 
 
-def test_settings_are_frozen(load):
+def test_settings_are_frozen(load: Load):
     settings = load()
     with pytest.raises(ValidationError):
         settings.port = 1
@@ -137,7 +141,7 @@ def test_settings_are_frozen(load):
 # Secrets
 
 
-def test_the_secret_key_is_long_and_readable(load, tmp_path: Path):
+def test_the_secret_key_is_long_and_readable(load: Load, tmp_path: Path):
     with pytest.raises(SettingsError, match="missing"):
         load().secret()
     with pytest.raises(SettingsError, match="too short"):
@@ -145,7 +149,7 @@ def test_the_secret_key_is_long_and_readable(load, tmp_path: Path):
     assert load(SECRET_KEY="k" * 32).secret() == "k" * 32
 
 
-def test_the_secret_key_may_come_from_a_file(load, tmp_path: Path):
+def test_the_secret_key_may_come_from_a_file(load: Load, tmp_path: Path):
     file = tmp_path / "key"
     file.write_text("f" * 40 + "\n")
     assert load(SECRET_KEY_FILE=str(file)).secret() == "f" * 40
@@ -155,7 +159,7 @@ def test_the_secret_key_may_come_from_a_file(load, tmp_path: Path):
             load(SECRET_KEY_FILE=str(path)).secret()
 
 
-def test_secrets_are_in_no_text_of_the_settings(load):
+def test_secrets_are_in_no_text_of_the_settings(load: Load):
     secrets = ("k" * 40, "p" * 40, "redis-password", "db-password")
     settings = load(
         SECRET_KEY=secrets[0],
@@ -172,7 +176,7 @@ def test_secrets_are_in_no_text_of_the_settings(load):
 # Kubernetes
 
 
-def test_service_links_are_ignored_with_one_line(load, caplog: pytest.LogCaptureFixture):
+def test_service_links_are_ignored_with_one_line(load: Load, caplog: pytest.LogCaptureFixture):
     links = {
         "PORT": "tcp://10.0.0.1:9000",
         "PORT_9000_TCP": "tcp://10.0.0.1:9000",
@@ -193,11 +197,11 @@ def test_service_links_are_ignored_with_one_line(load, caplog: pytest.LogCapture
 
 
 @pytest.mark.parametrize("name", ["DB_PORT", "PORTS", "SERVICE"])
-def test_what_only_resembles_a_service_link_is_unknown(load, name: str):
+def test_what_only_resembles_a_service_link_is_unknown(load: Load, name: str):
     assert f"AUTHSERVER_{name} is not a setting" in mistakes(load, **{name: "5432"})
 
 
-def test_a_port_is_still_a_port(load):
+def test_a_port_is_still_a_port(load: Load):
     assert load(PORT="9555").port == 9555
 
 
@@ -209,7 +213,9 @@ def test_loopback_hosts_are_recognised(host: str):
     assert is_loopback(host)
 
 
-@pytest.mark.parametrize("host", ["", "localhost.test", "10.0.0.1", "0.0.0.0", "::", "127.0.0.1.test", "example.test"])
+@pytest.mark.parametrize(
+    "host", ["", "localhost.test", "10.0.0.1", "192.0.2.1", "::", "127.0.0.1.test", "example.test"]
+)
 def test_other_hosts_are_not_loopback(host: str):
     assert not is_loopback(host)
 

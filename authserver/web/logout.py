@@ -29,8 +29,10 @@ def start() -> Response:
     """Take a logout request: at once when the application proves which session it means, else ask the person."""
     at, browser, signed_in = context.server(), context.browser(), context.sessions()
     try:
-        sent = read_query(_posted(request.query_string.decode("latin-1")), end_session.PARAMETERS).data
-        found = end_session.check(at, sent, signed_in)
+        sent = read_query(_posted(request.query_string.decode("latin-1")), end_session.PARAMETERS)
+        if sent.repeated:
+            raise errors.InvalidRequest(errors.REPEATED)
+        found = end_session.check(at, sent.data, signed_in)
     except errors.OAuth2Error:
         return error_page("invalid_request", errors.MALFORMED, errors.ASK_DEVELOPER)
     except end_session.InvalidLogout as error:

@@ -33,5 +33,5 @@ def test_help_imports_nothing_heavy():
         "heavy = {'flask', 'sqlalchemy', 'authlib', 'granian', 'pydantic', 'cryptography', 'alembic', 'argon2'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert (done.stdout, done.stderr) == ("[]\n", "")

@@ -8,7 +8,8 @@ from tests.cli.conftest import Run
 
 
 @pytest.mark.parametrize(
-    "command", [["client", "list"], ["user", "add", "alice"], ["key", "list"], ["worker", "--once"], ["serve", "--development"]]
+    "command",
+    [["client", "list"], ["user", "add", "alice"], ["key", "list"], ["worker", "--once"], ["serve", "--development"]],
 )
 def test_commands_ask_for_the_upgrade_first(run: Run, command: list[str], tmp_path: Path):
     result = run(*command, status=1, AUTHSERVER_DATABASE_URL=f"sqlite:///{tmp_path / 'empty.db'}", AUTHSERVER_PORT="0")

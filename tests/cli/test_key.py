@@ -10,7 +10,9 @@ OTHER_KEY = "fedcba9876543210fedcba9876543210"
 def test_keys_are_listed_without_their_private_part(run: Run):
     listed = json.loads(run("key", "list", "--json").stdout)
     assert {(key["algorithm"], key["state"]) for key in listed} == {("RS256", "current"), ("ES256", "current")}
-    assert all(set(key) == {"kid", "algorithm", "state", "created_at", "signs_at", "retires_at", "gone_at"} for key in listed)
+    assert all(
+        set(key) == {"kid", "algorithm", "state", "created_at", "signs_at", "retires_at", "gone_at"} for key in listed
+    )
     assert listed[0]["kid"] in run("key", "list").stdout
 
 

@@ -8,7 +8,9 @@ API = "https://api.example/"
 
 
 def test_a_resource_is_added_by_options(run: Run):
-    result = run("resource", "add", API, "--name", "Api", "--scope", "a:read=Read a=b", "--scope", "b", "--format", "jwt")
+    result = run(
+        "resource", "add", API, "--name", "Api", "--scope", "a:read=Read a=b", "--scope", "b", "--format", "jwt"
+    )
     answer = json.loads(result.stdout)
     assert answer["scopes"] == {"a:read": "Read a=b", "b": "b"}
     assert answer["token_format"] == "jwt"

@@ -30,7 +30,9 @@ def test_wrong_settings_end_every_command_with_status_2(run: Run, command: list[
     assert not path.exists()
 
 
-@pytest.mark.parametrize("command", [["key", "reseal"], ["settings", "check", "--development"], ["serve", "--development"]])
+@pytest.mark.parametrize(
+    "command", [["key", "reseal"], ["settings", "check", "--development"], ["serve", "--development"]]
+)
 @pytest.mark.parametrize("secret", [None, "short"])
 def test_a_missing_or_short_secret_key_is_a_wrong_setting(run: Run, command: list[str], secret: str | None):
     result = run(*command, status=2, AUTHSERVER_SECRET_KEY=secret)
@@ -61,4 +63,4 @@ def test_check_speaks_for_serve(run: Run):
 
 
 def test_development_listens_on_loopback_only(run: Run):
-    assert "loopback" in run("serve", "--development", "--host", "0.0.0.0", status=2).stderr
+    assert "loopback" in run("serve", "--development", "--host", "192.0.2.1", status=2).stderr

@@ -24,7 +24,9 @@ def test_an_account_is_added_with_its_password_from_standard_input(run: Run, sto
     assert PASSWORD not in credential.secret
 
 
-@pytest.mark.parametrize("given", ["short\n", "alice\n", "first line\nsecond line\n", "", b"\xff\xfe long enough \xff\n"])
+@pytest.mark.parametrize(
+    "given", ["short\n", "alice\n", "first line\nsecond line\n", "", b"\xff\xfe long enough \xff\n"]
+)
 def test_a_password_that_is_not_accepted_adds_nothing(run: Run, store: Store, given: str | bytes):
     result = run("user", "add", "alice", "--password-stdin", given=given, status=1, **CHEAP)
     assert result.stderr.startswith("authserver: ")

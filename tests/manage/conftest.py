@@ -1,17 +1,22 @@
 """A store with the schema, on SQLite, and a sealer."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from authserver.crypto import Sealer
+from authserver.manage import clients
+from authserver.manage.errors import InvalidMetadata
 from authserver.settings import Settings
 from authserver.store import Store, open_store
 
 SECRET_KEY = "0123456789abcdef0123456789abcdef"
 FORMER_KEY = "fedcba9876543210fedcba9876543210"
+CB = "https://client.example/cb"
+Register = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture(scope="session")
@@ -40,3 +45,19 @@ def store(settings: Settings) -> Iterator[Store]:
 @pytest.fixture
 def sealer() -> Sealer:
     return Sealer(SECRET_KEY)
+
+
+@pytest.fixture
+def register(store: Store, sealer: Sealer) -> Register:
+    def one(**metadata: Any) -> dict[str, Any]:
+        options = {name: metadata.pop(name) for name in ("origin", "members") if name in metadata}
+        given = {"redirect_uris": [CB], **metadata}
+        return clients.register(store, sealer, given, actor="test", **options)
+
+    return one
+
+
+def refusal(register: Register, **metadata: Any) -> InvalidMetadata:
+    with pytest.raises(InvalidMetadata) as caught:
+        register(**metadata)
+    return caught.value

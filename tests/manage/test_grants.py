@@ -55,7 +55,9 @@ def grant(store: Store, sealer: crypto.Sealer, alice: User) -> Grant:
 def access_token(store: Store, grant: Grant) -> str:
     text, digest = crypto.new_handle(crypto.Kind.ACCESS)
     moment = now()
-    row = AccessTokenRow(digest, grant.grant_id, "c", grant.sub, "https://api.example/", "openid", "{}", moment, moment + MINUTE)
+    row = AccessTokenRow(
+        digest, grant.grant_id, "c", grant.sub, "https://api.example/", "openid", "{}", moment, moment + MINUTE
+    )
     store.tokens.add(row, None)
     return text
 
@@ -126,7 +128,9 @@ def test_a_jwt_is_entered_by_its_jti(store: Store, grant: Grant):
     assert jwt_lives(store, grant, "j2")
 
 
-@pytest.mark.parametrize("text", ["", "x", "a.b.c", crypto.new_handle(crypto.Kind.CODE)[0], jwt_with(jti="j", exp=1), jwt_with()])
+@pytest.mark.parametrize(
+    "text", ["", "x", "a.b.c", crypto.new_handle(crypto.Kind.CODE)[0], jwt_with(jti="j", exp=1), jwt_with()]
+)
 def test_what_is_no_token_of_ours_is_refused(store: Store, text: str):
     with pytest.raises(ManageError):
         grants.revoke_token(store, text, actor="test")

@@ -18,7 +18,9 @@ EC = {"kty": "EC", "crv": "P-256", "x": text(32), "y": text(32)}
 ED = {"kty": "OKP", "crv": "Ed25519", "x": text(32)}
 
 
-@pytest.mark.parametrize("key", [RSA, EC, ED, {**EC, "crv": "P-384", "x": text(48), "y": text(48)}, {**RSA, "use": "sig"}])
+@pytest.mark.parametrize(
+    "key", [RSA, EC, ED, {**EC, "crv": "P-384", "x": text(48), "y": text(48)}, {**RSA, "use": "sig"}]
+)
 def test_public_keys_are_taken(key: dict[str, Any]):
     assert check_jwks("jwks", {"keys": [key], "other": 1}) == {"keys": [key]}
 

@@ -106,8 +106,8 @@ def test_it_can_be_ended_while_it_starts(start: Start, ports: dict[str, str], nu
 
 @pytest.mark.parametrize("name", ["AUTHSERVER_PORT", "RESOURCESERVER_PORT", "BFF_PORT"])
 def test_a_taken_port_is_named_before_anything_starts(start: Start, ports: dict[str, str], name: str, tmp_path: Path):
-    with_listener = f"import socket, time; s = socket.create_server(('127.0.0.1', {ports[name]})); print('up', flush=True); time.sleep(600)"
-    other = start(command=[sys.executable, "-c", with_listener])
+    code = f"import socket, time; s = socket.create_server(('127.0.0.1', {ports[name]})); print('up', flush=True); "
+    other = start(command=[sys.executable, "-c", code + "time.sleep(600)"])
     other.says("up")
     demo = start("demo", **ports)
     assert demo.wait() == 1

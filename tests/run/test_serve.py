@@ -97,8 +97,8 @@ def test_a_taken_port_is_a_sentence_and_nothing_is_left(start: Start, environ: d
 
 def half_a_body(port: int) -> socket.socket:
     connection = socket.create_connection(("127.0.0.1", port))
-    head = b"POST /token HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 99\r\n\r\n"
-    connection.sendall(head + b"grant_type=")
+    kind = b"Content-Type: application/x-www-form-urlencoded"
+    connection.sendall(b"POST /token HTTP/1.1\r\nHost: x\r\n" + kind + b"\r\nContent-Length: 99\r\n\r\ngrant_type=")
     return connection
 
 

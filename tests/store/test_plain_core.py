@@ -58,6 +58,9 @@ PARTS = (
 )
 
 
+Do = Callable[..., Any]
+
+
 class Recorder:
     """A store whose verbs' results are kept; which verbs were used is kept, too."""
 
@@ -76,9 +79,22 @@ class Recorder:
         return result
 
 
-def tell(recorder: Recorder, still: StillClock) -> None:  # noqa: PLR0915 - one line per use of a verb
+def tell(recorder: Recorder, still: StillClock) -> None:
     """Use every verb, where it finds something and where it does not."""
-    do = recorder.do
+    tell_of_records(recorder.do)
+    still.move(1)
+    tell_of_sessions(recorder, still.time)
+    now = still.move(1)
+    tell_of_tokens(recorder.do, now)
+    still.move(MINUTE)
+    tell_of_endings(recorder.do, still.time, now)
+    tell_of_short_lives(recorder.do, still.time)
+    recorder.results.append(recorder.store.purge(1))
+    still.move(500 * DAY)
+    recorder.results.append(recorder.store.purge(100))
+
+
+def tell_of_records(do: Do) -> None:
     do("clients", "add", a_client(), EVENT)
     do("clients", "add", a_client("second"), EVENT)
     do("clients", "add", a_client(), EVENT)
@@ -102,12 +118,15 @@ def tell(recorder: Recorder, still: StillClock) -> None:  # noqa: PLR0915 - one 
     do("credentials", "upgrade", "c", "x", "y")
     do("credentials", "of_user", "sub-2", "totp")
     do("credentials", "remove", "c", EVENT)
-    still.move(1)
+
+
+def tell_of_sessions(recorder: Recorder, now: int) -> None:
+    do = recorder.do
     for sid in ("s", "t", "u"):
         start_session(recorder.store, sid)
     recorder.used.add("sessions.start")
-    do("sessions", "touch", "s", still.time + 5)
-    do("sessions", "upgrade", "s", still.time, "mfa", "otp")
+    do("sessions", "touch", "s", now + 5)
+    do("sessions", "upgrade", "s", now, "mfa", "otp")
     do("sessions", "move", b"b" * 32, b"n" * 32)
     do("sessions", "of_browser", b"n" * 32, 0)
     do("sessions", "end", ["t"], "logout", EVENT)
@@ -117,7 +136,9 @@ def tell(recorder: Recorder, still: StillClock) -> None:  # noqa: PLR0915 - one 
     do("consents", "allow", [a_consent(scope="openid")], EVENT)
     do("consents", "find", "sub-1", "client", "https://app.example")
     do("consents", "of_user", "sub-1")
-    now = still.move(1)
+
+
+def tell_of_tokens(do: Do, now: int) -> None:
     do("grants", "open", a_grant("grant", now=now, sid="s"), digest("code"), now + MINUTE)
     do("grants", "open", a_grant("again", now=now), digest("code"), now + MINUTE)
     do("grants", "redeem", digest("code"), "client")
@@ -142,22 +163,27 @@ def tell(recorder: Recorder, still: StillClock) -> None:  # noqa: PLR0915 - one 
     do("tokens", "revoke_jti", "j", now + MINUTE)
     for jti, grant_id in (("j", "grant"), ("k", "grant"), ("k", None), ("k", "none")):
         do("tokens", "jwt_lives", jti=jti, grant_id=grant_id, client_id="client", sub="sub-1", issued_at=now)
-    still.move(MINUTE)
-    rotate(do, "refresh", "ignored", None, now)
-    do("grants", "open", a_grant("reused", now=still.time), digest("reused"), now + DAY)
+
+
+def tell_of_endings(do: Do, now: int, before: int) -> None:
+    rotate(do, "refresh", "ignored", None, before)
+    do("grants", "open", a_grant("reused", now=now), digest("reused"), now + DAY)
     do("grants", "redeem", digest("reused"), "client")
     do("grants", "redeem", digest("reused"), "client")
-    do("grants", "open", a_grant("third", now=still.time))
+    do("grants", "open", a_grant("third", now=now))
     do("grants", "revoke", "third", "r", EVENT)
     do("grants", "revoke_all", sub="sub-1", client_id="client", reason="r", event=EVENT)
     do("consents", "withdraw", "sub-1", "client", EVENT)
+
+
+def tell_of_short_lives(do: Do, now: int) -> None:
     do("keys", "add_first", [KEY])
     do("keys", "add_first", [KEY])
     do("keys", "add", SigningKey("k2", "RS256", b"s", "{}", 1, 2, 3, 4, 5), EVENT)
     do("keys", "set_times", "k2", 8, 9, EVENT)
     do("keys", "reseal", "k2", b"s", b"r")
     do("keys", "all")
-    end = still.time + MINUTE
+    end = now + MINUTE
     do("ephemeral", "put", "a", "k", "v", end, "o")
     do("ephemeral", "put", "a", "k", "v", end)
     item = do("ephemeral", "get", "a", "k")
@@ -181,12 +207,9 @@ def tell(recorder: Recorder, still: StillClock) -> None:  # noqa: PLR0915 - one 
     do("audit", "append", Event("last"))
     do("audit", "list", 0, 100)
     do("audit", "list", 0, 100, "code.reused")
-    recorder.results.append(recorder.store.purge(1))
-    still.move(500 * DAY)
-    recorder.results.append(recorder.store.purge(100))
 
 
-def rotate(do: Callable[..., Any], presented: str, successor: str, access: Any, now: int) -> None:
+def rotate(do: Do, presented: str, successor: str, access: Any, now: int) -> None:
     arguments = {"salt": successor.encode(), "successor_digest": digest(successor), "sliding_us": DAY, "access": access}
     do("tokens", "rotate", digest(presented), "client", grace_us=MINUTE, **arguments)
 

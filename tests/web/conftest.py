@@ -6,6 +6,7 @@ import pytest
 
 from authserver.records import User
 from pytest_authserver import AuthServer, Browser, Page, RegisteredClient
+from tests.web.walking import sign_in, start
 
 
 @pytest.fixture
@@ -32,16 +33,16 @@ def browser(authserver: AuthServer) -> Browser:
 @pytest.fixture
 def signed_in(authserver: AuthServer, alice: User) -> Browser:
     """A browser in which alice is signed in."""
-    return authserver.browser(alice)
+    return sign_in(authserver)
 
 
 @pytest.fixture
 def login_page(authserver: AuthServer, alice: User, client: RegisteredClient, browser: Browser) -> Page:
     """The sign-in page for the application."""
-    return browser.authorize(authserver.request(client, authserver.pkce()))
+    return start(browser, authserver.request(client, authserver.pkce()))
 
 
 @pytest.fixture
 def consent_page(authserver: AuthServer, client: RegisteredClient, signed_in: Browser) -> Page:
     """The consent page, in the browser ``signed_in``."""
-    return signed_in.authorize(authserver.request(client, authserver.pkce()))
+    return start(signed_in, authserver.request(client, authserver.pkce()))

@@ -5,6 +5,7 @@ import pytest
 from authserver.records import User
 from pytest_authserver import AuthServer, Browser, Page, RegisteredClient
 from pytest_authserver.server import PASSWORD
+from tests.web.walking import start
 
 
 def test_the_page_says_who_asks_for_what_where_and_for_how_long(
@@ -19,7 +20,7 @@ def test_the_page_says_who_asks_for_what_where_and_for_how_long(
         resource="https://photos.test/",
         prompt="consent",
     )
-    text = signed_in.authorize(request).text
+    text = start(signed_in, request).text
     for words in (
         "Holiday Photos",
         "client.test",
@@ -42,7 +43,7 @@ def test_allowing_answers_with_a_code_and_denying_with_access_denied(
     authserver: AuthServer, client: RegisteredClient, signed_in: Browser, consent_page: Page
 ) -> None:
     assert signed_in.deny(consent_page).callback["error"] == "access_denied"
-    page = signed_in.authorize(authserver.request(client, authserver.pkce()))
+    page = start(signed_in, authserver.request(client, authserver.pkce()))
     assert "code" in signed_in.allow(page).callback
 
 
@@ -59,7 +60,7 @@ def test_a_post_without_a_rendered_page_of_this_transaction_is_refused(
 ) -> None:
     """ATTACKS U 199."""
     form = consent_page.form("consent-allow")
-    other = signed_in.authorize(authserver.request(client, authserver.pkce())).form("consent-allow")
+    other = start(signed_in, authserver.request(client, authserver.pkce())).form("consent-allow")
     assert other.action != form.action
     for token in ("", other.fields["csrf_token"]):
         response = signed_in.http.post(form.action, data={"decision": "allow", "csrf_token": token})
@@ -121,7 +122,7 @@ def test_an_application_that_registered_itself_is_shown_as_such(authserver: Auth
     metadata = {"client_name": "Totally Your Bank", "redirect_uris": ["https://evil.test/cb"]}
     answer = clients.register(authserver.store, authserver.sealer, metadata, actor="anybody", origin="registration")
     client = RegisteredClient(answer["client_id"], answer["client_secret"], "https://evil.test/cb", answer)
-    page = signed_in.authorize(authserver.request(client, authserver.pkce(), scope="openid"))
+    page = start(signed_in, authserver.request(client, authserver.pkce(), scope="openid"))
     assert 'id="unverified"' in page.text
     assert "evil.test" in page.text
 
@@ -130,7 +131,7 @@ def test_names_of_clients_are_text_and_their_links_are_web_pages(
     authserver: AuthServer, signed_in: Browser
 ) -> None:
     client = authserver.client(client_name='<script>alert("x")</script> & co', policy_uri="https://client.test/privacy")
-    page = signed_in.authorize(authserver.request(client, authserver.pkce()))
+    page = start(signed_in, authserver.request(client, authserver.pkce()))
     assert "<script>" not in page.text
     assert "&lt;script&gt;" in page.text
     assert 'href="https://client.test/privacy" rel="noopener noreferrer"' in page.text

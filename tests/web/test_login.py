@@ -6,6 +6,7 @@ import pytest
 from authserver.records import Event, User
 from pytest_authserver import AuthServer, Browser, Page, RegisteredClient
 from pytest_authserver.server import PASSWORD
+from tests.web.walking import start
 
 
 def _same_body(text: str, *names: str) -> str:
@@ -143,7 +144,7 @@ def test_signing_in_again_rotates_the_cookie_again(
     authserver: AuthServer, client: RegisteredClient, signed_in: Browser
 ) -> None:
     before = signed_in.http.cookies["authserver"]
-    page = signed_in.authorize(authserver.request(client, authserver.pkce(), prompt="login"))
+    page = start(signed_in, authserver.request(client, authserver.pkce(), prompt="login"))
     assert page.form("username").fields["username"] == "alice"
     signed_in.log_in(page, "alice", PASSWORD)
     assert signed_in.http.cookies["authserver"] != before
@@ -167,7 +168,7 @@ def test_a_failed_sign_in_changes_neither_cookie_nor_session(signed_in: Browser,
 def test_select_account_offers_the_accounts_and_another_one(
     authserver: AuthServer, client: RegisteredClient, signed_in: Browser
 ) -> None:
-    page = signed_in.authorize(authserver.request(client, authserver.pkce(), prompt="select_account"))
+    page = start(signed_in, authserver.request(client, authserver.pkce(), prompt="select_account"))
     assert "Continue as" in page.text
     assert "login-submit" not in page.text
     chosen = signed_in.submit(page, "sid")
@@ -180,7 +181,7 @@ def test_only_an_account_of_this_browser_can_be_chosen(
 ) -> None:
     bob = authserver.user("bob")
     elsewhere = authserver._session(bob)[1]
-    page = signed_in.authorize(authserver.request(client, authserver.pkce(), prompt="select_account"))
+    page = start(signed_in, authserver.request(client, authserver.pkce(), prompt="select_account"))
     form = page.form("sid")
     for sid in (elsewhere.sid, "", "x"):
         response = signed_in.http.post(form.action, data={**form.fields, "sid": sid})

@@ -5,6 +5,7 @@ import pytest
 from authserver.records import User
 from pytest_authserver import AuthServer, Browser, RegisteredClient
 from pytest_authserver.server import PASSWORD
+from tests.web.walking import start
 
 BACK = "https://client.test/bye"
 
@@ -19,7 +20,7 @@ def tokens(authserver: AuthServer, client: RegisteredClient, signed_in: Browser)
     """The token response of a sign-in to the application in the browser ``signed_in``."""
     pkce = authserver.pkce()
     request = authserver.request(client, pkce)
-    code = signed_in.authorize(request).callback["code"]
+    code = start(signed_in, request).callback["code"]
     answer = authserver.token(
         client,
         grant_type="authorization_code",
@@ -77,7 +78,7 @@ def test_a_post_from_elsewhere_ends_nothing(signed_in: Browser) -> None:
     for headers in ({"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.test"}):
         assert signed_in.http.post("/logout/confirm", data=form.fields, headers=headers).status_code == 403
     assert signed_in.http.post("/logout/confirm", data={}).status_code == 403
-    assert signed_in.http.post("/logout", data={}).status_code == 303
+    assert signed_in.http.post("/logout", data={"state": "x"}).status_code == 303
     assert _is_signed_in(signed_in)
 
 
@@ -126,7 +127,7 @@ def test_after_logout_everything_of_the_session_is_dead(
         data = {**form.fields, "current": PASSWORD, "new": "x" * 20, "repeat": "x" * 20}
         assert authserver.http().post("/account/security", data=data, headers=headers).headers["location"] == "/login"
     assert authserver.refresh(client, tokens["refresh_token"]).json()["error"] == "invalid_grant"
-    silent = signed_in.authorize(authserver.request(client, authserver.pkce(), prompt="none"))
+    silent = start(signed_in, authserver.request(client, authserver.pkce(), prompt="none"))
     assert silent.callback["error"] == "login_required"
     assert page.headers["cache-control"] == "no-store"
 
@@ -141,7 +142,7 @@ def test_signing_out_twice_is_no_error(signed_in: Browser, authserver: AuthServe
 def test_all_accounts_of_the_browser_are_named_and_ended(authserver: AuthServer, signed_in: Browser) -> None:
     authserver.user("bob")
     client = authserver.client()
-    page = signed_in.authorize(authserver.request(client, authserver.pkce(), prompt="login"))
+    page = start(signed_in, authserver.request(client, authserver.pkce(), prompt="login"))
     signed_in.log_in(page, "bob", PASSWORD)
     page = signed_in.visit("/logout")
     assert "alice" in page.text

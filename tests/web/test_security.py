@@ -7,6 +7,7 @@ from authserver.settings import Settings
 from authserver.web import security
 from pytest_authserver import AuthServer, Browser, Page, RegisteredClient
 from pytest_authserver.server import PASSWORD
+from tests.web.walking import start
 
 HTTPS = Settings(issuer="https://id.example")
 PAGES = ("/login", "/logged-out", "/nowhere", "/authorize?client_id=nobody", "/login?interaction=x", "/consent", "/logout?a=%ff")
@@ -81,13 +82,13 @@ def test_the_answer_by_form_runs_one_script_and_works_without_it(
     authserver: AuthServer, signed_in: Browser, consent_page: Page
 ) -> None:
     client = authserver.client(client_name="Poster", trusted=True)
-    page = signed_in.authorize(authserver.request(client, authserver.pkce(), response_mode="form_post"))
+    page = start(signed_in, authserver.request(client, authserver.pkce(), response_mode="form_post"))
     (nonce,) = _policy(page)["script-src"]
     assert re.fullmatch(r"'nonce-[\w-]{20,}'", nonce)
     assert f'<script nonce="{nonce[7:-1]}">' in page.text
     assert page.form("code").action == client.redirect_uri
     assert "form-post-submit" in page.form("code").buttons
-    again = signed_in.authorize(authserver.request(client, authserver.pkce(), response_mode="form_post"))
+    again = start(signed_in, authserver.request(client, authserver.pkce(), response_mode="form_post"))
     assert _policy(again)["script-src"] != [nonce]
 
 
@@ -112,7 +113,7 @@ def test_over_https_the_cookie_has_the_host_prefix_and_is_secure(tmp_path_factor
     assert "Path=/" in header
 
 
-@pytest.mark.parametrize("cookie", ["", "x", "asb_", "asb_" + "A" * 49, "A" * 4000, "asr_" + "A" * 49, "%00", "é"])
+@pytest.mark.parametrize("cookie", ["", "x", "asb_", "asb_" + "A" * 49, "A" * 4000, "asr_" + "A" * 49, "%00"])
 def test_a_cookie_that_is_not_ours_is_no_session(authserver: AuthServer, cookie: str) -> None:
     response = authserver.http().get("/account", headers={"Cookie": f"authserver={cookie}".encode()})
     assert (response.status_code, response.headers["location"]) == (303, "/login")
