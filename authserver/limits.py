@@ -9,6 +9,7 @@ import hashlib
 import logging
 import threading
 from collections.abc import Callable
+from functools import lru_cache
 from ipaddress import ip_address, ip_network
 from typing import Final, TypeVar
 
@@ -170,6 +171,7 @@ class LocalCounters:
             self._counts.pop((space, key), None)
 
 
+@lru_cache(maxsize=4096)
 def network_of(address: str) -> str:
     """Return what one subscriber holds: the address itself, for IPv6 its /64 (a household has 2^64 of them)."""
     try:

@@ -15,11 +15,19 @@ def free_addresses(host: str, port: int, setting: str) -> tuple[str, ...]:
 
     Raises Failure, naming the setting, when the port is taken or the address is not this machine's.
     """
-    addresses = _LOCALHOST if host == "localhost" else (host,)
+    addresses = _LOCALHOST if host == "localhost" else _resolved(host)
     found = tuple(address for address in addresses if _is_free(address, port, setting, optional=address == "::1"))
     if not found:
         raise Failure(f"cannot listen on {host}: this machine does not have this address")
     return found
+
+
+def _resolved(host: str) -> tuple[str, ...]:
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except OSError:
+        raise Failure(f"cannot listen on {host}: the name is not known") from None
+    return tuple(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
 def _is_free(address: str, port: int, setting: str, *, optional: bool) -> bool:

@@ -19,7 +19,7 @@ from types import FrameType
 from typing import Any, Final, NamedTuple
 
 from authserver.cli import lifeline
-from authserver.settings import Settings
+from authserver.settings import Settings, SettingsError
 
 log = logging.getLogger("authserver.serve")
 
@@ -88,7 +88,7 @@ class _Master:
                     waiting -= 1
                     if waiting == 0:
                         log.info("listening on %s, port %s", " and ".join(self._plan.addresses), self._plan.port)
-                elif not self._replace(sentinels[int(str(source))], writing):
+                elif isinstance(source, int) and not self._replace(sentinels[source], writing):
                     return 1
 
     def _replace(self, index: int, ready: Connection) -> bool:
@@ -165,9 +165,15 @@ def _work(plan: Plan, index: int, master: int, ready: Connection) -> None:
     _pin(plan.settings, index)
     from authserver import log as logs
     from authserver.app import create_app
+    from authserver.keys import KeyRingError
+    from authserver.store import StoreError
 
     logs.configure(plan.settings)
-    application = create_app(plan.settings)
+    try:
+        application = create_app(plan.settings)
+    except (SettingsError, KeyRingError, StoreError) as error:
+        log.error("worker %s cannot start: %s", index + 1, error)  # noqa: TRY400 - the sentence says it all
+        sys.exit(1)
     server = application.extensions["authserver"]
     jobs = _start_jobs(server) if plan.jobs and index == 0 else None
     listeners = _Listeners(application, plan)

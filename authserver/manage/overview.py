@@ -55,6 +55,9 @@ def advice(store: Store, settings: Settings, sealer: Sealer) -> list[str]:
         found.append(f"{former} values are sealed with a former secret key: run 'authserver key reseal'")
     elif settings.secret_key_previous:
         found.append("nothing is sealed with a former secret key any more: AUTHSERVER_SECRET_KEY_PREVIOUS may go")
+    file = settings.secret_key_file
+    if file is not None and settings.secret_key is None and file.exists() and file.stat().st_mode & 0o077:
+        found.append(f"{file} can be read by others than its owner: take their rights away (chmod 600)")
     known = {resource.identifier for resource in store.resources.all()}
     for client in store.clients.all():
         named = {*(client.resources or ()), *client.resource_server_for} - known

@@ -20,7 +20,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import Key, KeySet, OctKey
 
 from authserver import jwt
-from authserver.clock import HOUR, SECOND, now
+from authserver.clock import SECOND, now
 from authserver.crypto import client_secret_digest, open_client_secret, same
 from authserver.limits import Exceeded
 from authserver.oauth import errors
@@ -221,12 +221,14 @@ def _check_assertion(server: "Server", request: Request, client: Client, parsed:
     if wrong or expires_at is None:
         msg = "the assertion's claims are not accepted"
         raise jwt.InvalidJWT(msg)
-    # DECISIONS, Faults: what was made before the replay store was born may have been used before it.
-    born = server.store.ephemeral.born_at() // SECOND
-    if issued_at is not None and issued_at < born - _SKEW:
-        msg = "the assertion is older than the memory of used ones"
-        raise jwt.InvalidJWT(msg)
     once = sha256(f"{client.client_id}\0{jti}".encode()).hexdigest()
-    if not server.store.ephemeral.first_time("client-assertion", once, (expires_at + _SKEW) * SECOND + HOUR):
+    memory = server.store.ephemeral
+    if not memory.first_time("client-assertion", once, (expires_at + _SKEW) * SECOND):
         msg = "the assertion was used before"
+        raise jwt.InvalidJWT(msg)
+    # DECISIONS, Faults: what was made before the memory of used ones may have been used before it (a flushed Redis; the
+    # database forgets nothing). Asked after the look-up, because what is lost in between counts, too.
+    made_at = expires_at - _LIFETIME if issued_at is None else issued_at
+    if memory is not server.store.single_use and made_at * SECOND < memory.born_at():
+        msg = "the assertion is older than the memory of used ones"
         raise jwt.InvalidJWT(msg)

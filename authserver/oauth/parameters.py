@@ -83,12 +83,12 @@ def is_vschar(text: str) -> bool:
 
 
 def _sort_out_repeats(parameters: Parameters, pairs: list[tuple[str, str]], recognised: frozenset[str]) -> None:
-    names = Counter(name for name, _ in pairs)
-    parameters.repeated = (
-        frozenset(name for name, times in names.items() if times > 1 and name in recognised) - MAY_REPEAT
-    )
+    names = [name for name, _ in pairs]
+    if len(set(names)) != len(names):
+        times = Counter(names)
+        parameters.repeated = frozenset(name for name in recognised if times[name] > 1) - MAY_REPEAT
     parameters.lists = {
-        name: tuple(value for key, value in pairs if key == name and value) for name in MAY_REPEAT if name in names
+        name: tuple([value for key, value in pairs if key == name and value]) for name in MAY_REPEAT if name in names
     }
 
 

@@ -5,7 +5,7 @@ Parameters are read once, from one place. Each slot is filled by exactly one ste
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from authlib.oauth2.rfc6749 import OAuth2Payload, OAuth2Request
@@ -152,8 +152,7 @@ class AuthorizationRequest:
         return cls(**{**members, **lists, "prompt": frozenset(members["prompt"])})
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """An HTTP answer, framework-neutral: status, body, headers."""
 
     status: int

@@ -81,14 +81,14 @@ class Gateway:
 
     def _protocol(self, environ: Environ, route: Route) -> Answer:
         method, origin = environ["REQUEST_METHOD"], environ.get("HTTP_ORIGIN")
-        allow = ("Allow", ", ".join((*route.methods, "OPTIONS")))
         if method == "OPTIONS":
-            return Answer(204, b"", [allow, *self._origins.preflight(route.name, origin)])
+            return Answer(204, b"", [_allow(route), *self._origins.preflight(route.name, origin)])
         if len(environ.get("QUERY_STRING", "")) > MAX_URL:
             return Answer(414, b"", [])
-        answer = (
-            protocol.respond(self._server, route, environ) if method in route.methods else Answer(405, b"", [allow])
-        )
+        if method in route.methods:
+            answer = protocol.respond(self._server, route, environ)
+        else:
+            answer = Answer(405, b"", [_allow(route)])
         cors = self._origins.headers(route.name, origin)
         return Answer(answer.status, answer.body, [*answer.headers, *cors]) if cors else answer
 
@@ -104,6 +104,10 @@ class Gateway:
             environ["SCRIPT_NAME"] = self._base
             environ["PATH_INFO"] = environ["PATH_INFO"][len(self._base) :]
         return self._application(environ, start)
+
+
+def _allow(route: Route) -> tuple[str, str]:
+    return "Allow", ", ".join((*route.methods, "OPTIONS"))
 
 
 def _request_id(sent: str | None) -> str:

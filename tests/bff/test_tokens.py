@@ -21,6 +21,13 @@ NOTES = "https://notes.example/"
 ALMANAC = "https://almanac.example/"
 
 
+class _Forgetful(dict[str, Any]):
+    """The memory of an API that knows no token, however new."""
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        """Forget it."""
+
+
 def at_once(count: int, work: Callable[[], Any]) -> list[Any]:
     results: list[Any] = []
     barrier = threading.Barrier(count)
@@ -235,13 +242,21 @@ def test_a_token_revoked_alone_is_replaced_and_the_call_repeated(browser: Browse
     assert browser.stub.refreshes == 1
 
 
-def test_an_api_that_refuses_a_new_token_causes_no_loop(browser: Browser):
+def test_a_session_ended_a_moment_after_log_in_is_over_at_once(browser: Browser):
     browser.log_in()
-    browser.stub.access_tokens.clear()
+    browser.stub.end_grants()
+    assert browser.api("/api/notes").status_code == 401
+    assert browser.get("/bff/user").status_code == 401
+
+
+def test_an_api_that_refuses_every_token_causes_no_loop(browser: Browser):
+    browser.stub.access_tokens = _Forgetful()
+    browser.log_in()
     for _ in range(5):
         answer = browser.api("/api/notes")
         assert (answer.status_code, answer.json["error"]) == (502, "api_refused_token")
-    assert browser.stub.refreshes == 0
+    # The first refusal may mean that the session is over, so the provider is asked; the second means something else.
+    assert browser.stub.refreshes == 1
     assert browser.get("/bff/user").status_code == 200
 
 

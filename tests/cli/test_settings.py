@@ -64,3 +64,8 @@ def test_check_speaks_for_serve(run: Run):
 
 def test_development_listens_on_loopback_only(run: Run):
     assert "loopback" in run("serve", "--development", "--host", "192.0.2.1", status=2).stderr
+
+
+def test_an_sqlite_without_returning_is_a_sentence(run: Run, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("sqlite3.sqlite_version", "3.34.1")
+    assert "3.35" in run("client", "list", status=2).stderr

@@ -69,3 +69,15 @@ def test_advice_says_when_a_former_secret_key_may_go(store: Store, settings: Set
     assert "key reseal" in overview.advice(store, rotated, both)[0]
     keys.reseal(store, both, actor="test")
     assert "may go" in overview.advice(store, rotated, both)[0]
+
+
+def test_advice_names_a_secret_key_file_that_others_can_read(
+    store: Store, settings: Settings, sealer: Sealer, tmp_path: Path
+):
+    file = tmp_path / "key"
+    file.write_text(SECRET_KEY)
+    by_file = settings.model_copy(update={"secret_key": None, "secret_key_file": file})
+    file.chmod(0o644)
+    assert ["chmod 600" in text for text in overview.advice(store, by_file, sealer)] == [True]
+    file.chmod(0o600)
+    assert overview.advice(store, by_file, sealer) == []

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from authserver.records import User
+from authserver.store.ephemeral import SqlEphemeral
 from pytest_authserver import AuthServer, RegisteredClient
 from tests.assertions import KEY, OTHER_KEY, RSA_KEY, TYPE, claims, jwk, keyed_client, signed
 from tests.world import assert_refused
@@ -203,9 +204,18 @@ def test_a_jti_must_be_a_short_text(authserver: AuthServer, keyed: RegisteredCli
     _assert_bad(authserver, {"client_assertion_type": TYPE, "client_assertion": text})
 
 
-def test_an_assertion_from_before_the_replay_memory_is_refused(authserver: AuthServer, keyed: RegisteredClient):
+def test_an_assertion_from_before_a_memory_that_can_be_lost_is_refused(
+    authserver: AuthServer, keyed: RegisteredClient, monkeypatch: pytest.MonkeyPatch
+):
     moment = int(time.time())
-    _assert_bad(authserver, signed(claims(authserver, keyed, iat=moment - 3000, exp=moment + 60)))
+    old = {"iat": moment - 3000, "exp": moment + 60}
+    _assert_good(authserver, signed(claims(authserver, keyed, **old)))  # the database forgets nothing
+    monkeypatch.setattr(authserver.store, "ephemeral", SqlEphemeral(authserver.store.database))
+    _assert_bad(authserver, signed(claims(authserver, keyed, **old)))
+    without = {**claims(authserver, keyed, exp=moment + 60)}
+    del without["iat"]
+    _assert_bad(authserver, signed(without))
+    _assert_good(authserver, signed(claims(authserver, keyed, iat=moment + 30, exp=moment + 60)))
 
 
 @pytest.mark.parametrize("typ", ["JWT", "jwt", "client-authentication+jwt", "application/client-authentication+jwt", None])
