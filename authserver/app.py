@@ -44,4 +44,7 @@ def create_server(settings: Settings, store: "Store") -> Server:
     keys = KeyRing(store, sealer, settings)
     keys.load()
     log.configure(settings)
-    return Server(settings, store, keys, sealer, Limits(store, settings), Outbound(settings), registry)
+    server = Server(settings, store, keys, sealer, Limits(store, settings), Outbound(settings), registry)
+    # Made now, so that it is in memory however soon the store goes away (DECISIONS, Faults).
+    server.metadata_document()
+    return server

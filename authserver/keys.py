@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
+from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, Key, RSAKey, import_key
 
 from authserver import jwt
@@ -121,6 +122,8 @@ class KeyRing:
                 self._take(self._store.keys.all(), strict=False)
             except StoreError:
                 logger.warning("signing keys not read: the store is away")
+            except KeyRingError as error:
+                logger.error("signing keys not read: %s", error)  # noqa: TRY400 - the message says all
             finally:
                 self._lock.release()
         return self._ring
@@ -293,4 +296,7 @@ def _sign_es256(private: ec.EllipticCurvePrivateKey) -> Sign:
 
 
 def _public_key(row: SigningKey) -> Key:
-    return import_key(json.loads(row.public))
+    try:
+        return import_key(json.loads(row.public))
+    except (JoseError, ValueError):
+        raise KeyRingError(f"signing key {row.kid} has a damaged public part: restore the database") from None

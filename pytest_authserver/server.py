@@ -1,4 +1,4 @@
-"""The real server in this process, over a database of its own; reached without sockets, or over a port (``serving``)."""
+"""The real server in this process, over a database of its own; reached without sockets, or by a port (``serving``)."""
 
 import secrets
 from collections.abc import Iterator
@@ -90,7 +90,11 @@ class AuthServer:
 
     def public_client(self, **metadata: Any) -> RegisteredClient:
         """Register a client without credentials: an application in a browser or on a telephone."""
-        members = {"grant_types": ["authorization_code", "refresh_token"], "token_endpoint_auth_method": "none", **metadata}
+        members = {
+            "grant_types": ["authorization_code", "refresh_token"],
+            "token_endpoint_auth_method": "none",
+            **metadata,
+        }
         return self.client(**members)
 
     def user(self, username: str = "alice", password: str = PASSWORD, email: str | None = None, **claims: Any) -> User:
@@ -194,7 +198,9 @@ class AuthServer:
         tokens: dict[str, Any] = answer.json()
         return tokens
 
-    def allow(self, client: RegisteredClient, user: User, *, session: Session | None = None, **parameters: Any) -> Allowed:
+    def allow(
+        self, client: RegisteredClient, user: User, *, session: Session | None = None, **parameters: Any
+    ) -> Allowed:
         """Return the code of an authorization request that the user has allowed, without any page.
 
         The request is checked as always; raises ``authserver.oauth.errors.OAuth2Error`` when it would be refused.

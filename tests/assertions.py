@@ -18,7 +18,9 @@ RSA_KEY = signing_keys.private_key("RS256")
 
 def jwk(key: Any = KEY, **members: Any) -> dict[str, Any]:
     """Return the public key as a client registers it."""
-    algorithm = jwt.algorithms.ECAlgorithm if isinstance(key, ec.EllipticCurvePrivateKey) else jwt.algorithms.RSAAlgorithm
+    algorithm = (
+        jwt.algorithms.ECAlgorithm if isinstance(key, ec.EllipticCurvePrivateKey) else jwt.algorithms.RSAAlgorithm
+    )
     public: dict[str, Any] = json.loads(algorithm.to_jwk(key.public_key()))
     return {**public, **members}
 

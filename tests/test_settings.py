@@ -213,9 +213,7 @@ def test_loopback_hosts_are_recognised(host: str):
     assert is_loopback(host)
 
 
-@pytest.mark.parametrize(
-    "host", ["", "localhost.test", "10.0.0.1", "192.0.2.1", "::", "127.0.0.1.test", "a.test"]
-)
+@pytest.mark.parametrize("host", ["", "localhost.test", "10.0.0.1", "192.0.2.1", "::", "127.0.0.1.test", "a.test"])
 def test_other_hosts_are_not_loopback(host: str):
     assert not is_loopback(host)
 

@@ -75,7 +75,9 @@ def public(authserver: AuthServer) -> RegisteredClient:
 @pytest.fixture(scope="session")
 def service(authserver: AuthServer) -> RegisteredClient:
     """A resource server, registered for the first API."""
-    return authserver.client(resource_server_for=[API], grant_types=["client_credentials"], redirect_uris=None, scope=None)
+    return authserver.client(
+        resource_server_for=[API], grant_types=["client_credentials"], redirect_uris=None, scope=None
+    )
 
 
 def ask(authserver: AuthServer, client: RegisteredClient, user: User | None = None, **parameters: Any) -> Page:

@@ -3,13 +3,18 @@
 import http.client
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import click
 
 from authserver.cli.demonstration import PASSWORD, USER, Demonstration
 
-_PATIENCE = 60.0  # seconds for all three to answer
+if TYPE_CHECKING:
+    from authserver.cli.deployment import Deployment
+
+_PATIENCE = 120.0  # seconds for all three to answer
 _COMMANDS = {
     "authserver": ("authserver.cli:main", ("serve", "--development")),
     "resourceserver": ("resourceserver.cli:main", ("serve",)),
@@ -33,11 +38,14 @@ def demo() -> None:
     for name, port in ports.items():
         free_addresses("localhost", port, f"{name.upper()}_PORT")
     environments = demonstration.environments(plan, environ)
-    _fill(plan, environments["authserver"])
     children = Children()
     try:
-        for name, (target, arguments) in _COMMANDS.items():
-            children.start(name, target, arguments, environments[name])
+        with _settled(environments["authserver"]) as deployment:
+            # These two need nothing of the database, and start while it is made ready.
+            for name in ("resourceserver", "bff"):
+                children.start(name, *_COMMANDS[name], environments[name])
+            demonstration.fill(plan, deployment)
+        children.start("authserver", *_COMMANDS["authserver"], environments["authserver"])
         waiting = list(ports.values())
         if children.until(_answers(waiting), _PATIENCE):
             _welcome(plan)
@@ -46,15 +54,15 @@ def demo() -> None:
         children.stop()
 
 
-def _fill(plan: Demonstration, environment: dict[str, str]) -> None:
-    """Prepare the database under the settings that the server will have."""
-    from authserver.cli import demonstration
+@contextmanager
+def _settled(environment: dict[str, str]) -> "Iterator[Deployment]":
+    """Open the database under the settings that the server will have."""
     from authserver.cli.deployment import opened
 
     os.environ.clear()
     os.environ.update(environment)
     with opened(upgraded=False) as deployment:
-        demonstration.fill(plan, deployment)
+        yield deployment
 
 
 def _answers(waiting: list[int]) -> Callable[[], bool]:

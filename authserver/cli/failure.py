@@ -1,6 +1,5 @@
 """Every error of the command line is one sentence on standard error, and an exit status that says whose fault it is."""
 
-import errno
 from typing import IO, Any
 
 import click
@@ -50,12 +49,6 @@ def _failure(error: Exception) -> Failure | None:
         return Failure("the database or Redis cannot be reached")
     if isinstance(error, ManageError | KeyRingError | StoreError):
         return Failure(str(error))
-    if isinstance(error, OSError) and error.errno in {
-        errno.ENOENT,
-        errno.EACCES,
-        errno.EISDIR,
-        errno.ENOSPC,
-        errno.EROFS,
-    }:
+    if isinstance(error, OSError) and error.filename is not None:
         return Failure(f"{error.strerror}: {error.filename}")
     return None

@@ -23,6 +23,7 @@ def serve(no_worker: bool, **options: object) -> None:
     from authserver.cli.listening import free_addresses
     from authserver.manage import keys
     from authserver.manage.overview import obstacles
+    from authserver.outbound import Outbound
     from authserver.settings import is_loopback, load_settings
     from authserver.store import open_store
 
@@ -30,6 +31,7 @@ def serve(no_worker: bool, **options: object) -> None:
     if settings.development and not is_loopback(settings.host):
         raise WrongSettings("--development listens on loopback only: set AUTHSERVER_HOST to localhost")
     sealer = _sealer(settings.secret(), settings.previous_secrets())
+    Outbound(settings)  # refuses certificates that cannot be read
     log.configure(settings)
     addresses = free_addresses(settings.host, settings.port, "AUTHSERVER_PORT")
     store = open_store(settings)

@@ -24,8 +24,10 @@ def show(as_json: bool) -> None:
 @click.option("--development", is_flag=True, help="Check for 'serve --development'.")
 def check(development: bool) -> None:
     """Check the settings as 'serve' would; status 2 when they are wrong."""
+    from authserver.outbound import Outbound
     from authserver.settings import load_settings
 
     found = load_settings(**({"development": True} if development else {}))
     found.secret()
+    Outbound(found)  # refuses certificates that cannot be read
     click.echo("the settings are in order")

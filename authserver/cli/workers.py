@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -27,6 +27,7 @@ _BACKLOG: Final = 1024
 _HEAD: Final = 32 * 1024  # bytes of a request's head that are read; the limits of DECISIONS are below that
 _HEAD_MS: Final = 15_000  # time for the head to arrive
 _IDLE_THREAD: Final = 60  # seconds after which a thread without work ends
+_JOB_STEP: Final = 2.0  # seconds that a step of the work beside the requests may take to end
 _YOUNG: Final = 10.0  # seconds; a worker that dies sooner would die again
 _ENDINGS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -175,25 +176,32 @@ def _work(plan: Plan, index: int, master: int, ready: Connection) -> None:
         log.error("worker %s cannot start: %s", index + 1, error)  # noqa: TRY400 - the sentence says it all
         sys.exit(1)
     server = application.extensions["authserver"]
-    jobs = _start_jobs(server) if plan.jobs and index == 0 else None
+    end_jobs = _start_jobs(server) if plan.jobs and index == 0 else None
     listeners = _Listeners(application, plan)
     ready.send_bytes(b"ready")
     while not stop.wait(3600):
         continue
-    if jobs is not None:
-        jobs.stop()
+    if end_jobs is not None:
+        end_jobs()
     listeners.stop()
     server.store.close()
     # A forked process runs no exit handlers: what the access log has collected is written here.
     logging.shutdown()
 
 
-def _start_jobs(server: Any) -> Any:
+def _start_jobs(server: Any) -> Callable[[], None]:
+    """Run the work beside the requests in a thread; return what ends it."""
     from authserver.worker import Worker
 
     worker = Worker(server.store, server.sealer, server.settings)
-    threading.Thread(target=worker.run, name="worker", daemon=True).start()
-    return worker
+    thread = threading.Thread(target=worker.run, name="worker", daemon=True)
+    thread.start()
+
+    def end() -> None:
+        worker.stop()
+        thread.join(_JOB_STEP)
+
+    return end
 
 
 class _Listeners:

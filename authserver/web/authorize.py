@@ -4,23 +4,20 @@ A request that needs nothing from the user (session there, consent there) is ans
 and without Flask (``quick``); every other one is kept and continues on pages.
 """
 
-from hashlib import sha256
 from typing import Final
 
 from flask import Blueprint, Response, abort, render_template, request, url_for
 
-from authserver.clock import MINUTE, now
-from authserver.crypto import new_id
 from authserver.identity.sessions import cookie_name, live_sessions, new_browser, read_browser
 from authserver.oauth import errors
-from authserver.oauth.parameters import decode_form, read_query
+from authserver.oauth.parameters import read_query
 from authserver.oauth.request import Answer, AuthorizationRequest, FormPost, Request
 from authserver.oauth.server import Server
 from authserver.oidc import interaction
-from authserver.web import security
+from authserver.web import posted, security
 from authserver.web.context import server
 from authserver.web.errors import error_page
-from authserver.web.protocol import MAX_BODY, Environ, TooLarge, read_body
+from authserver.web.protocol import Environ
 
 blueprint = Blueprint("authorize", __name__)
 
@@ -43,22 +40,8 @@ def start() -> Response:
 
 @blueprint.post(PATH)
 def start_by_post() -> Response:
-    """Take an authorization request by POST: kept, and answered 303 to a GET of ours.
-
-    A browser does not send SameSite=Lax cookies with a form that another site posts, but it does with the GET after it.
-    """
-    try:
-        if request.query_string:
-            raise errors.InvalidRequest(errors.IN_QUERY)
-        text = decode_form(request.content_type or "", read_body(request.environ, MAX_BODY))
-        read_query(text, frozenset())
-    except TooLarge:
-        return error_page("invalid_request", errors.TOO_LARGE, errors.ASK_DEVELOPER, 413)
-    except errors.OAuth2Error as error:
-        return error_page("invalid_request", error.get_error_description(), errors.ASK_DEVELOPER)
-    key = new_id(32)
-    server().store.ephemeral.put(_POSTED, sha256(key.encode()).hexdigest(), text, now() + MINUTE)
-    return security.see_other(url_for("authorize.start", posted=key))
+    """Take an authorization request by POST."""
+    return posted.keep(server(), _POSTED, "authorize.start")
 
 
 @blueprint.get(PATH + "/resume")
@@ -123,7 +106,7 @@ def _begin(at: Server, asked: AuthorizationRequest) -> Response:
 def _validate(at: Server, query: str) -> AuthorizationRequest | Answer | FormPost:
     """Return the validated request, or the error response to its proven redirect URI; raises NotRedirectable."""
     try:
-        parameters = read_query(_posted(at, query), at.parameters)
+        parameters = read_query(posted.resolve(at, _POSTED, query), at.parameters)
     except errors.OAuth2Error:
         raise errors.NotRedirectable("invalid_request", errors.MALFORMED, errors.ASK_DEVELOPER) from None
     if not _ADDRESSES.isdisjoint(parameters.repeated):
@@ -133,15 +116,6 @@ def _validate(at: Server, query: str) -> AuthorizationRequest | Answer | FormPos
         return at.begin_authorization(asked)
     except errors.OAuth2Error as error:
         return at.refuse_authorization(AuthorizationRequest.so_far(asked), error)
-
-
-def _posted(at: Server, query: str) -> str:
-    """Return the query, or the posted body that it stands for."""
-    key = query.removeprefix("posted=")
-    if key == query or "&" in key:
-        return query
-    item = at.store.ephemeral.get(_POSTED, sha256(key.encode()).hexdigest())
-    return item.value if item is not None else ""
 
 
 def _write(answer: Answer | FormPost) -> Response:

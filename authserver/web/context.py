@@ -4,7 +4,7 @@ from typing import cast
 
 from flask import current_app, g, request
 
-from authserver.identity.sessions import Browser, Visit, cookie_name, live_sessions, read_browser
+from authserver.identity.sessions import Browser, Visit, cookie_name, live_sessions, read_browser, shown
 from authserver.oauth.server import Server
 from authserver.records import Session
 from authserver.web.proxy import client_address
@@ -30,5 +30,6 @@ def sessions() -> tuple[Session, ...]:
 
 def visit(known: Browser) -> Visit:
     """Return where the request comes from."""
-    address = client_address(request.environ, server().settings)
+    # A proxy hands on whatever it was sent: what is no address is at least short and printable.
+    address = shown(client_address(request.environ, server().settings))
     return Visit(known, request.headers.get("User-Agent", ""), address)

@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 Environ = dict[str, Any]
 
 MAX_BODY: Final = 64 * 1024
+_DIGITS: Final = 12  # of a Content-Length; more of them would be a number to spend time on
 RETRY_AFTER: Final = ("Retry-After", "1")
 _NOTHING: Final = Parameters({})
 _AWAY: Final = {
@@ -94,13 +95,16 @@ def respond(server: Server, route: Route, environ: Environ) -> Answer:
 
 
 def read_body(environ: Environ, limit: int) -> bytes:
-    """Read a body of at most ``limit`` bytes, with or without Content-Length; raises TooLarge."""
+    """Read a body of at most ``limit`` bytes, with or without Content-Length; raises TooLarge or InvalidRequest."""
     length: str = environ.get("CONTENT_LENGTH") or ""
-    if length and not (length.isascii() and length.isdigit() and int(length[:12]) <= limit):
+    if length and not (length.isascii() and length.isdigit() and len(length) <= _DIGITS and int(length) <= limit):
         raise TooLarge
     body: bytes = environ["wsgi.input"].read(int(length) if length else limit + 1)
     if len(body) > limit:
         raise TooLarge
+    if length and len(body) < int(length):
+        # RFC 9112 8: the sender went away in the middle; what came may read like a request of another meaning.
+        raise errors.InvalidRequest(errors.CUT_OFF)
     return body
 
 

@@ -153,7 +153,6 @@ def upgrade() -> None:
         sa.Column("expires_at", sa.BigInteger(), nullable=False),
         sa.Column("revoked_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("digest", name="pk_access_tokens"),
-        sqlite_with_rowid=False,
     )
     op.create_index("ix_access_tokens_expires_at", "access_tokens", ["expires_at"])
     op.create_table(
@@ -167,11 +166,18 @@ def upgrade() -> None:
         sa.Column("successor_salt", sa.LargeBinary(), nullable=True),
         sa.Column("successor_digest", sa.LargeBinary(), nullable=True),
         sa.PrimaryKeyConstraint("digest", name="pk_refresh_tokens"),
-        sa.UniqueConstraint("successor_digest", name="uq_refresh_tokens_successor_digest"),
         sqlite_with_rowid=False,
     )
     op.create_index("ix_refresh_tokens_expires_at", "refresh_tokens", ["expires_at"])
     op.create_index("ix_refresh_tokens_grant_id", "refresh_tokens", ["grant_id"])
+    op.create_index(
+        "uq_refresh_tokens_successor_digest",
+        "refresh_tokens",
+        ["successor_digest"],
+        unique=True,
+        sqlite_where=sa.text("successor_digest IS NOT NULL"),
+        postgresql_where=sa.text("successor_digest IS NOT NULL"),
+    )
     op.create_index(
         "ix_refresh_tokens_salted",
         "refresh_tokens",

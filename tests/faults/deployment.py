@@ -1,4 +1,4 @@
-"""A deployment that is really served: an administrator's view of it in this process, and one or more processes of it."""
+"""A deployment that is really served: an administrator in this process, and one or more processes that serve it."""
 
 import sys
 from collections.abc import Iterator, Mapping

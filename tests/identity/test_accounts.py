@@ -22,7 +22,9 @@ def here(authserver: AuthServer, alice: User, visit: Visit) -> tuple[Session, Br
 def _change(
     at: AuthServer, here: tuple[Session, Browser], current: str = PASSWORD, new: str = NEW, repeat: str | None = None
 ) -> Refused | None:
-    return accounts.change_password(at.server, *here, current=current, new=new, repeat=new if repeat is None else repeat)
+    return accounts.change_password(
+        at.server, *here, current=current, new=new, repeat=new if repeat is None else repeat
+    )
 
 
 def test_the_new_password_opens_and_the_old_one_does_not(
@@ -87,9 +89,7 @@ def test_the_current_password_cannot_be_guessed_here_either(
     assert right.wait > 0
 
 
-def test_the_change_is_in_the_audit_trail(
-    authserver: AuthServer, alice: User, here: tuple[Session, Browser]
-) -> None:
+def test_the_change_is_in_the_audit_trail(authserver: AuthServer, alice: User, here: tuple[Session, Browser]) -> None:
     _change(authserver, here)
     assert [line.event.sub for line in authserver.store.audit.list(0, 100, "password.changed")] == [alice.sub]
 

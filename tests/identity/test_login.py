@@ -42,9 +42,7 @@ def test_a_name_that_nobody_has_is_refused(authserver: AuthServer, alice: User, 
     assert _try(authserver, visit, name, PASSWORD) == SignIn()
 
 
-def test_a_disabled_account_is_refused_like_a_wrong_password(
-    authserver: AuthServer, alice: User, visit: Visit
-) -> None:
+def test_a_disabled_account_is_refused_like_a_wrong_password(authserver: AuthServer, alice: User, visit: Visit) -> None:
     authserver.store.users.set_disabled(alice.sub, True, Event("user.disabled", "test", sub=alice.sub))
     assert _try(authserver, visit, password=PASSWORD) == SignIn()
 

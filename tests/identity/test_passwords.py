@@ -1,6 +1,5 @@
 import threading
 import unicodedata
-from collections.abc import Iterator
 
 import pytest
 from argon2 import PasswordHasher
@@ -16,8 +15,8 @@ GOOD = "correct horse battery staple"
 
 
 @pytest.fixture
-def hasher() -> Iterator[Passwords]:
-    yield Passwords(CHEAP)
+def hasher() -> Passwords:
+    return Passwords(CHEAP)
 
 
 def test_the_right_password_is_right_and_another_is_not(hasher: Passwords) -> None:
@@ -52,9 +51,19 @@ def test_an_old_or_weak_hash_is_verified_and_upgraded_once(hasher: Passwords, ki
 
 @pytest.mark.parametrize(
     "stored",
-    ["", "x", "garbage", "$argon2id$", "$argon2id$v=19$m=8,t=1,p=1$xx$yy", "$argon2id$v=19$m=0,t=0,p=0$c2FsdHNhbHQ$aGFzaA",
-     "$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHRzYWx0c2FsdA$\xe9", "$2b$12$" + "a" * 53, "\x00", "pbkdf2:sha256:1$a$b"],
-)  # fmt: skip
+    [
+        "",
+        "x",
+        "garbage",
+        "$argon2id$",
+        "$argon2id$v=19$m=8,t=1,p=1$xx$yy",
+        "$argon2id$v=19$m=0,t=0,p=0$c2FsdHNhbHQ$aGFzaA",
+        "$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHRzYWx0c2FsdA$\xe9",
+        "$2b$12$" + "a" * 53,
+        "\x00",
+        "pbkdf2:sha256:1$a$b",
+    ],
+)
 def test_a_malformed_hash_in_the_store_is_a_failed_sign_in(hasher: Passwords, stored: str) -> None:
     assert hasher.verify(stored, GOOD) == (False, None)
 
@@ -103,7 +112,7 @@ def test_size_is_counted_in_bytes_of_the_composed_form(hasher: Passwords) -> Non
 
 
 def test_two_people_are_never_judged_by_each_others_names() -> None:
-    """zxcvbn keeps the personal words of a call in a module-wide dictionary."""
+    """The estimator keeps the personal words of a call in a module-wide dictionary."""
     verdicts: dict[str, set[str | None]] = {"zanzibarquokka": set(), "somebody": set()}
 
     def judge(name: str) -> None:

@@ -50,7 +50,9 @@ def _parts(token: str) -> tuple[dict[str, Any], dict[str, Any], str]:
 # 2: what is in it.
 
 
-def test_another_library_verifies_the_token_2_1(authserver: AuthServer, token: str, client: RegisteredClient, alice: User):
+def test_another_library_verifies_the_token_2_1(
+    authserver: AuthServer, token: str, client: RegisteredClient, alice: User
+):
     header = jwt.get_unverified_header(token)
     assert header.keys() == {"alg", "kid", "typ"}
     assert (header["typ"], header["alg"]) == ("at+jwt", "ES256")
@@ -73,7 +75,9 @@ def test_nothing_of_the_profile_is_in_it_2_2_2(authserver: AuthServer, client: R
         assert authserver.introspect(client, token).keys() <= CLAIMS | {"active", "token_type"}
 
 
-def test_each_token_has_a_jti_of_its_own_even_in_one_second_2_2(authserver: AuthServer, client: RegisteredClient, alice: User):
+def test_each_token_has_a_jti_of_its_own_even_in_one_second_2_2(
+    authserver: AuthServer, client: RegisteredClient, alice: User
+):
     tokens = authserver.tokens(client, alice, scope="openid jwt:read", resource=JWT_API)
     texts = [tokens["access_token"]]
     for _ in range(5):
@@ -82,7 +86,9 @@ def test_each_token_has_a_jti_of_its_own_even_in_one_second_2_2(authserver: Auth
     assert len({_read(authserver, text, audience=JWT_API)["jti"] for text in texts}) == 6
 
 
-def test_the_subject_of_a_client_that_acts_for_itself_is_the_client_2_2(authserver: AuthServer, client: RegisteredClient):
+def test_the_subject_of_a_client_that_acts_for_itself_is_the_client_2_2(
+    authserver: AuthServer, client: RegisteredClient
+):
     parameters = {"grant_type": "client_credentials", "scope": "jwt:read", "resource": JWT_API}
     token = authserver.token(client, **parameters).json()["access_token"]
     claims = jwt.decode(token, options={"verify_signature": False})
@@ -122,7 +128,9 @@ def test_the_unchanged_token_is_good_at_userinfo_and_introspection(
     assert authserver.get("/userinfo", token).status_code == 200
 
 
-@pytest.mark.parametrize("algorithm", ["none", "None", "NONE", "nOnE", "HS256", "RS256", "ES384", "", None, 1, ["ES256"]])
+@pytest.mark.parametrize(
+    "algorithm", ["none", "None", "NONE", "nOnE", "HS256", "RS256", "ES384", "", None, 1, ["ES256"]]
+)
 def test_another_algorithm_in_the_header_is_refused_8725_3_1(
     authserver: AuthServer, client: RegisteredClient, token: str, algorithm: Any
 ):
@@ -145,7 +153,9 @@ def test_a_token_signed_with_the_public_key_as_a_shared_secret_is_refused_8725_2
         public = signing_keys.private_key(algorithm).public_key()
         kid = next(key["kid"] for key in keys if key["alg"] == algorithm)
         signed = f"{_b64({**header, 'alg': 'HS256', 'kid': kid})}.{_b64(claims)}"
-        secrets = [public.public_bytes(form, PublicFormat.SubjectPublicKeyInfo) for form in (Encoding.PEM, Encoding.DER)]
+        secrets = [
+            public.public_bytes(form, PublicFormat.SubjectPublicKeyInfo) for form in (Encoding.PEM, Encoding.DER)
+        ]
         secrets += [json.dumps(next(key for key in keys if key["kid"] == kid)).encode(), b""]
         for secret in secrets:
             _assert_dead(authserver, client, f"{signed}.{_b64(hmac.digest(secret, signed.encode(), 'sha256'))}")
@@ -208,7 +218,9 @@ def test_an_id_token_is_no_access_token(authserver: AuthServer, client: Register
     _assert_dead(authserver, client, authserver.tokens(client, alice)["id_token"])
 
 
-@pytest.mark.parametrize("issuer", ["http://localhost:9000/", "HTTP://localhost:9000", "http://localhost", "", None, 1, []])
+@pytest.mark.parametrize(
+    "issuer", ["http://localhost:9000/", "HTTP://localhost:9000", "http://localhost", "", None, 1, []]
+)
 def test_another_issuer_under_our_own_key_is_refused(
     authserver: AuthServer, client: RegisteredClient, token: str, issuer: Any
 ):
@@ -240,7 +252,9 @@ def test_a_token_in_another_spelling_is_refused_7515_2(authserver: AuthServer, c
         assert not is_alive(authserver, client, text), text
 
 
-def test_duplicate_members_and_foreign_numbers_are_refused_7519_4(authserver: AuthServer, client: RegisteredClient, token: str):
+def test_duplicate_members_and_foreign_numbers_are_refused_7519_4(
+    authserver: AuthServer, client: RegisteredClient, token: str
+):
     header, claims, signature = _parts(token)
     body = json.dumps(claims)
     bodies = [body[:-1] + f', "sub": "{claims["sub"]}"}}', body[:-1] + ', "x": NaN}', body[:-1] + ', "x": Infinity}']
@@ -251,7 +265,11 @@ def test_duplicate_members_and_foreign_numbers_are_refused_7519_4(authserver: Au
 
 def test_an_oversized_token_is_refused(authserver: AuthServer, client: RegisteredClient, token: str):
     head, body, signature = token.split(".")
-    for text in (f"{head}.{body}.{'A' * 50_000}", f"{'A' * 50_000}.{body}.{signature}", f"{head}.{'A' * 50_000}.{signature}"):
+    for text in (
+        f"{head}.{body}.{'A' * 50_000}",
+        f"{'A' * 50_000}.{body}.{signature}",
+        f"{head}.{'A' * 50_000}.{signature}",
+    ):
         _assert_dead(authserver, client, text)
 
 

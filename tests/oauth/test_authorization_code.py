@@ -26,7 +26,9 @@ def _is_alive(authserver: AuthServer, client: RegisteredClient, tokens: dict[str
 # 4.1.1, 4.1.2: the authorization request and its answer.
 
 
-def test_the_answer_is_the_code_the_state_and_the_issuer_4_1_2(authserver: AuthServer, client: RegisteredClient, alice: User):
+def test_the_answer_is_the_code_the_state_and_the_issuer_4_1_2(
+    authserver: AuthServer, client: RegisteredClient, alice: User
+):
     state = "  a=b+c/d&e%20\N{SNOWMAN}#?"
     page = ask(authserver, client, alice, state=state)
     assert page.callback.keys() == {"code", "state", "iss"}

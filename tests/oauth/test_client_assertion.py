@@ -1,4 +1,4 @@
-"""Client authentication by assertion: private_key_jwt and client_secret_jwt (RFC 7523 2.2, 3; OpenID Connect Core 9)."""
+"""Client authentication by private_key_jwt and client_secret_jwt (RFC 7523 2.2, 3; OpenID Connect Core 9)."""
 
 import json
 import time
@@ -54,13 +54,17 @@ def test_another_name_beside_it_is_refused(authserver: AuthServer, keyed: Regist
     _assert_bad(authserver, {**signed(claims(authserver, keyed)), "client_id": client.client_id})
 
 
-@pytest.mark.parametrize("kind", [None, "", "x", TYPE.upper(), TYPE + " ", "urn:ietf:params:oauth:client-assertion-type:saml2-bearer"])
+@pytest.mark.parametrize(
+    "kind", [None, "", "x", TYPE.upper(), TYPE + " ", "urn:ietf:params:oauth:client-assertion-type:saml2-bearer"]
+)
 def test_another_type_of_assertion_is_refused(authserver: AuthServer, keyed: RegisteredClient, kind: str | None):
     parameters = {**signed(claims(authserver, keyed)), "client_assertion_type": kind}
     assert_refused(authserver.post("/token", **ITSELF, **parameters), "invalid_client", 401)
 
 
-def test_a_type_without_an_assertion_is_refused(authserver: AuthServer, keyed: RegisteredClient, public: RegisteredClient):
+def test_a_type_without_an_assertion_is_refused(
+    authserver: AuthServer, keyed: RegisteredClient, public: RegisteredClient
+):
     for client in (keyed, public):
         _assert_bad(authserver, {"client_assertion_type": TYPE, "client_id": client.client_id})
 
@@ -161,7 +165,9 @@ def test_times_within_the_tolerance_are_good(
         {"exp": 60, "iat": 10**9},
     ],
 )
-def test_times_outside_of_it_are_refused(authserver: AuthServer, keyed: RegisteredClient, changes: dict[str, int | None]):
+def test_times_outside_of_it_are_refused(
+    authserver: AuthServer, keyed: RegisteredClient, changes: dict[str, int | None]
+):
     moment = int(time.time())
     _assert_bad(authserver, signed(claims(authserver, keyed, **_at(moment, changes))))
 
@@ -171,7 +177,9 @@ def _at(moment: int, changes: dict[str, int | None]) -> dict[str, int | None]:
 
 
 @pytest.mark.parametrize("name", ["exp", "nbf", "iat"])
-@pytest.mark.parametrize("value", ['"1800000000"', "1e400", "-1", "true", "null", "NaN", "[]", "{}", "1" * 400, "1" * 5000])
+@pytest.mark.parametrize(
+    "value", ['"1800000000"', "1e400", "-1", "true", "null", "NaN", "[]", "{}", "1" * 400, "1" * 5000]
+)
 def test_a_time_that_is_not_a_number_of_seconds_is_refused_7519_4_1(
     authserver: AuthServer, keyed: RegisteredClient, name: str, value: str
 ):
@@ -185,7 +193,11 @@ def test_each_assertion_is_good_once(authserver: AuthServer, keyed: RegisteredCl
     _assert_good(authserver, assertion)
     for path in ("/token", "/introspect", "/revoke"):
         _assert_bad(authserver, assertion, path)
-    again = signed(claims(authserver, keyed, jti=jwt.decode(assertion["client_assertion"], options={"verify_signature": False})["jti"]))
+    again = signed(
+        claims(
+            authserver, keyed, jti=jwt.decode(assertion["client_assertion"], options={"verify_signature": False})["jti"]
+        )
+    )
     _assert_bad(authserver, again)
 
 
@@ -218,7 +230,9 @@ def test_an_assertion_from_before_a_memory_that_can_be_lost_is_refused(
     _assert_good(authserver, signed(claims(authserver, keyed, iat=moment + 30, exp=moment + 60)))
 
 
-@pytest.mark.parametrize("typ", ["JWT", "jwt", "client-authentication+jwt", "application/client-authentication+jwt", None])
+@pytest.mark.parametrize(
+    "typ", ["JWT", "jwt", "client-authentication+jwt", "application/client-authentication+jwt", None]
+)
 def test_these_types_are_assertions(authserver: AuthServer, keyed: RegisteredClient, typ: str | None):
     _assert_good(authserver, signed(claims(authserver, keyed), typ=typ))
 
@@ -236,7 +250,12 @@ def test_each_registered_algorithm_works(authserver: AuthServer):
     point = edwards.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
     okp = json.loads(jwt.algorithms.OKPAlgorithm.to_jwk(edwards.public_key()))
     assert point
-    keys = [(KEY, jwk(), ["ES256"]), (p384, jwk(p384), ["ES384"]), (RSA_KEY, jwk(RSA_KEY), ["RS256", "PS256"]), (edwards, okp, ["EdDSA"])]
+    keys = [
+        (KEY, jwk(), ["ES256"]),
+        (p384, jwk(p384), ["ES384"]),
+        (RSA_KEY, jwk(RSA_KEY), ["RS256", "PS256"]),
+        (edwards, okp, ["EdDSA"]),
+    ]
     for key, public, algorithms in keys:
         client = authserver.client(token_endpoint_auth_method="private_key_jwt", jwks={"keys": [public]})
         for algorithm in algorithms:
@@ -264,14 +283,18 @@ def test_the_key_of_another_client_is_refused(authserver: AuthServer, keyed: Reg
     _assert_bad(authserver, signed(claims(authserver, keyed), OTHER_KEY))
 
 
-@pytest.mark.parametrize("header", [{"jwk": jwk(OTHER_KEY)}, {"jku": "https://evil.test/"}, {"x5u": "https://evil.test/"}])
+@pytest.mark.parametrize(
+    "header", [{"jwk": jwk(OTHER_KEY)}, {"jku": "https://evil.test/"}, {"x5u": "https://evil.test/"}]
+)
 def test_a_key_that_the_sender_brings_is_not_looked_at(
     authserver: AuthServer, keyed: RegisteredClient, header: dict[str, Any]
 ):
     _assert_bad(authserver, signed(claims(authserver, keyed), OTHER_KEY, **header))
 
 
-def test_the_public_key_is_no_shared_secret_8725_2_1(authserver: AuthServer, keyed: RegisteredClient, shared: RegisteredClient):
+def test_the_public_key_is_no_shared_secret_8725_2_1(
+    authserver: AuthServer, keyed: RegisteredClient, shared: RegisteredClient
+):
     import hmac
     from base64 import urlsafe_b64encode
 
@@ -282,7 +305,9 @@ def test_the_public_key_is_no_shared_secret_8725_2_1(authserver: AuthServer, key
     secrets = [public.public_bytes(form, PublicFormat.SubjectPublicKeyInfo) for form in (Encoding.PEM, Encoding.DER)]
     for secret in (*secrets, json.dumps(jwk()).encode(), b"", b"null"):
         for client in (keyed, shared):
-            text = f"{b64(json.dumps({'alg': 'HS256'}).encode())}.{b64(json.dumps(claims(authserver, client)).encode())}"
+            text = (
+                f"{b64(json.dumps({'alg': 'HS256'}).encode())}.{b64(json.dumps(claims(authserver, client)).encode())}"
+            )
             signature = b64(hmac.digest(secret, text.encode(), "sha256"))
             _assert_bad(authserver, {"client_assertion_type": TYPE, "client_assertion": f"{text}.{signature}"})
 
@@ -316,7 +341,9 @@ def test_tokens_of_ours_are_no_assertions_8725_3_12(authserver: AuthServer, alic
         _assert_bad(authserver, {"client_assertion_type": TYPE, "client_assertion": tokens[name]})
 
 
-@pytest.mark.parametrize("text", ["x", "a.b.c", "..", "." * 5000, "x" * 60_000, "\N{SNOWMAN}", "a\0b", "e30.e30.e30", "bnVsbA.bnVsbA.AAAA"])
+@pytest.mark.parametrize(
+    "text", ["x", "a.b.c", "..", "." * 5000, "x" * 60_000, "\N{SNOWMAN}", "a\0b", "e30.e30.e30", "bnVsbA.bnVsbA.AAAA"]
+)
 def test_what_is_no_jwt_is_refused(authserver: AuthServer, text: str):
     _assert_bad(authserver, {"client_assertion_type": TYPE, "client_assertion": text})
 

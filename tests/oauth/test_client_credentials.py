@@ -8,7 +8,9 @@ from pytest_authserver import AuthServer, RegisteredClient
 from tests.world import API, OTHER_API, assert_refused, is_alive
 
 
-def test_the_answer_has_an_access_token_and_nothing_to_refresh_with_4_4_3(authserver: AuthServer, client: RegisteredClient):
+def test_the_answer_has_an_access_token_and_nothing_to_refresh_with_4_4_3(
+    authserver: AuthServer, client: RegisteredClient
+):
     answer = authserver.token(client, grant_type="client_credentials", scope="api:read")
     assert answer.status_code == 200
     assert answer.json().keys() == {"access_token", "token_type", "expires_in", "scope"}
@@ -16,7 +18,9 @@ def test_the_answer_has_an_access_token_and_nothing_to_refresh_with_4_4_3(authse
 
 
 def test_the_subject_is_the_client(authserver: AuthServer, client: RegisteredClient):
-    token = authserver.token(client, grant_type="client_credentials", scope="api:read", resource=API).json()["access_token"]
+    token = authserver.token(client, grant_type="client_credentials", scope="api:read", resource=API).json()[
+        "access_token"
+    ]
     told = authserver.introspect(client, token)
     assert (told["sub"], told["client_id"], told["aud"]) == (client.client_id, client.client_id, API)
     assert {"auth_time", "acr", "amr", "sid"}.isdisjoint(told)
@@ -27,12 +31,16 @@ def test_a_client_id_that_is_somebodys_subject_is_never_registered_9700_4_15(aut
         authserver.client(client_id=alice.sub)
 
 
-@pytest.mark.parametrize("scope", ["openid", "offline_access", "api:read openid", "profile", "email", "phone", "address"])
+@pytest.mark.parametrize(
+    "scope", ["openid", "offline_access", "api:read openid", "profile", "email", "phone", "address"]
+)
 def test_the_scopes_of_a_person_are_refused_4_4_3(authserver: AuthServer, client: RegisteredClient, scope: str):
     assert_refused(authserver.token(client, grant_type="client_credentials", scope=scope), "invalid_scope")
 
 
-def test_without_a_scope_the_client_gets_its_default_but_nobodys_person(authserver: AuthServer, client: RegisteredClient):
+def test_without_a_scope_the_client_gets_its_default_but_nobodys_person(
+    authserver: AuthServer, client: RegisteredClient
+):
     answer = authserver.token(client, grant_type="client_credentials").json()
     assert set(answer["scope"].split()) == {"api:read", "api:write", "other:read", "jwt:read"}
     only_personal = authserver.client(scope="openid profile")

@@ -27,7 +27,9 @@ def test_a_missing_token_is_an_invalid_request_2_1(authserver: AuthServer, clien
     assert_refused(authserver.post("/introspect", client, token=""), "invalid_request")
 
 
-def test_a_token_twice_or_in_the_url_is_an_invalid_request(authserver: AuthServer, client: RegisteredClient, alice: User):
+def test_a_token_twice_or_in_the_url_is_an_invalid_request(
+    authserver: AuthServer, client: RegisteredClient, alice: User
+):
     token = authserver.tokens(client, alice)["access_token"]
     assert_refused(authserver.post("/introspect", client, token=[token, token]), "invalid_request")
     assert_refused(authserver.post(f"/introspect?token={token}", client), "invalid_request")

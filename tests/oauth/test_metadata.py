@@ -124,7 +124,12 @@ def test_a_new_resource_is_announced(authserver: AuthServer):
 
 
 def test_a_forged_host_changes_nothing(authserver: AuthServer):
-    forged = {"Host": "evil.test", "X-Forwarded-Host": "evil.test", "X-Forwarded-Proto": "https", "Forwarded": "host=evil.test"}
+    forged = {
+        "Host": "evil.test",
+        "X-Forwarded-Host": "evil.test",
+        "X-Forwarded-Proto": "https",
+        "Forwarded": "host=evil.test",
+    }
     assert authserver.get(PATH, **forged).content == authserver.get(PATH).content
 
 

@@ -68,14 +68,20 @@ def test_brackets_in_a_name_mean_nothing():
     assert read_query("a[]=1&a[x]=2", KNOWN).data == {"a[]": "1", "a[x]": "2"}
 
 
-@pytest.mark.parametrize(("text", "good"), [("", True), (" ~", True), ("\x7f", False), ("\n", False), ("\xe9", False), ("a\0", False)])
+@pytest.mark.parametrize(
+    ("text", "good"), [("", True), (" ~", True), ("\x7f", False), ("\n", False), ("\xe9", False), ("a\0", False)]
+)
 def test_vschar_is_printable_ascii_appendix_a(text: str, *, good: bool):
     assert is_vschar(text) is good
 
 
 @given(st.text(), st.text(), st.binary())
 def test_whatever_is_sent_is_read_or_refused(text: str, content_type: str, body: bytes):
-    for call in (lambda: read_query(text, KNOWN), lambda: read_form(FORM, body, KNOWN), lambda: read_form(content_type, body, KNOWN)):
+    for call in (
+        lambda: read_query(text, KNOWN),
+        lambda: read_form(FORM, body, KNOWN),
+        lambda: read_form(content_type, body, KNOWN),
+    ):
         try:
             parameters = call()
         except InvalidRequest:
@@ -83,7 +89,13 @@ def test_whatever_is_sent_is_read_or_refused(text: str, content_type: str, body:
         assert all(isinstance(value, str) and value for value in parameters.data.values())
 
 
-@given(st.dictionaries(st.text(st.characters(codec="utf-8"), min_size=1), st.text(st.characters(codec="utf-8"), min_size=1), max_size=20))
+@given(
+    st.dictionaries(
+        st.text(st.characters(codec="utf-8"), min_size=1),
+        st.text(st.characters(codec="utf-8"), min_size=1),
+        max_size=20,
+    )
+)
 def test_whatever_was_encoded_comes_back(parameters: dict[str, str]):
     from urllib.parse import urlencode
 
@@ -118,7 +130,9 @@ def test_resources_and_unknown_parameters_may_repeat_at_authorization(
     code_of(ask(authserver, client, alice, resource=[API, OTHER_API], audience=["x", "y"], extra=["x", "y"]))
 
 
-@pytest.mark.parametrize("name", ["grant_type", "scope", "client_id", "client_secret", "code", "refresh_token", "token"])
+@pytest.mark.parametrize(
+    "name", ["grant_type", "scope", "client_id", "client_secret", "code", "refresh_token", "token"]
+)
 @pytest.mark.parametrize("path", ["/token", "/introspect", "/revoke"])
 def test_a_repeated_parameter_in_a_body_is_an_invalid_request_3_2(
     authserver: AuthServer, client: RegisteredClient, path: str, name: str

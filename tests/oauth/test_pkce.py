@@ -74,7 +74,17 @@ def test_a_challenge_of_43_to_128_characters_is_taken_4_2(
 
 @pytest.mark.parametrize(
     "challenge",
-    ["a" * 42, "a" * 129, "a" * 42 + "=", "a" * 42 + "+", "a" * 42 + "/", "a" * 42 + " ", "a" * 42 + "\n", "\xe9" * 43, ""],
+    [
+        "a" * 42,
+        "a" * 129,
+        "a" * 42 + "=",
+        "a" * 42 + "+",
+        "a" * 42 + "/",
+        "a" * 42 + " ",
+        "a" * 42 + "\n",
+        "\xe9" * 43,
+        "",
+    ],
 )
 def test_any_other_challenge_is_refused_4_2(
     authserver: AuthServer, client: RegisteredClient, optional: RegisteredClient, alice: User, challenge: str
@@ -100,7 +110,9 @@ def test_a_verifier_of_43_to_128_characters_is_taken_4_1(
     assert authserver.redeem(client, allowed, code_verifier=verifier).status_code == 200
 
 
-@pytest.mark.parametrize("verifier", ["a" * 42, "a" * 129, "a" * 42 + " ", "a" * 42 + "=", "\xe9" * 43, "a" * 42 + "\n"])
+@pytest.mark.parametrize(
+    "verifier", ["a" * 42, "a" * 129, "a" * 42 + " ", "a" * 42 + "=", "\xe9" * 43, "a" * 42 + "\n"]
+)
 def test_a_verifier_that_is_not_well_formed_is_refused_though_its_hash_fits_4_1(
     authserver: AuthServer, client: RegisteredClient, alice: User, verifier: str
 ):

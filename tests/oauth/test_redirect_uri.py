@@ -200,8 +200,19 @@ def test_a_private_use_scheme_is_compared_exactly_8252_7_1(authserver: AuthServe
 
 @pytest.mark.parametrize(
     "redirect_uri",
-    ["javascript:alert(1)", "data:text/html,x", "vbscript:x", "file:///x", "about:blank", "blob:https://a.test/x"]
-    + ["app:/cb", "https://app.test/cb?code=x", "https://app.test/cb?state=y&iss=z", "https://app.test/cb#x", "http://a.test/"],
+    [
+        "javascript:alert(1)",
+        "data:text/html,x",
+        "vbscript:x",
+        "file:///x",
+        "about:blank",
+        "blob:https://a.test/x",
+        "app:/cb",
+        "https://app.test/cb?code=x",
+        "https://app.test/cb?state=y&iss=z",
+        "https://app.test/cb#x",
+        "http://a.test/",
+    ],
 )
 def test_what_could_never_be_answered_safely_is_not_registered(authserver: AuthServer, redirect_uri: str):
     with pytest.raises(InvalidMetadata) as refused:

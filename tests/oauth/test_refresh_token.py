@@ -300,7 +300,9 @@ def test_a_client_without_rotation_keeps_its_token_and_its_end_slides(authserver
 # How long it lives.
 
 
-def test_a_token_that_is_not_used_is_over_after_thirty_days(authserver: AuthServer, client: RegisteredClient, alice: User):
+def test_a_token_that_is_not_used_is_over_after_thirty_days(
+    authserver: AuthServer, client: RegisteredClient, alice: User
+):
     token = authserver.tokens(client, alice, scope="openid offline_access")["refresh_token"]
     with authserver.later(30 * DAY // SECOND + 1):
         assert_refused(authserver.refresh(client, token), "invalid_grant")

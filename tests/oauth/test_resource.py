@@ -62,7 +62,9 @@ def test_an_empty_resource_counts_as_none(authserver: AuthServer, client: Regist
 # 2.1, 2.2: what a token is for.
 
 
-def test_a_token_is_for_the_very_string_that_was_asked_for(authserver: AuthServer, client: RegisteredClient, alice: User):
+def test_a_token_is_for_the_very_string_that_was_asked_for(
+    authserver: AuthServer, client: RegisteredClient, alice: User
+):
     tokens = authserver.tokens(client, alice, scope="openid api:read", resource=API)
     assert authserver.introspect(client, tokens["access_token"])["aud"] == API
     refreshed = authserver.refresh(client, tokens["refresh_token"]).json()
@@ -90,7 +92,9 @@ def test_a_tokens_scope_is_what_its_resource_knows_and_what_speaks_of_the_person
     assert authserver.introspect(client, other["access_token"])["aud"] == OTHER_API
 
 
-def test_of_several_granted_resources_one_must_be_named_2_2(authserver: AuthServer, client: RegisteredClient, alice: User):
+def test_of_several_granted_resources_one_must_be_named_2_2(
+    authserver: AuthServer, client: RegisteredClient, alice: User
+):
     allowed = authserver.allow(client, alice, scope=SCOPE, resource=[API, OTHER_API])
     assert_refused(authserver.redeem(client, allowed), "invalid_target")
     tokens = authserver.redeem(client, authserver.allow(client, alice, resource=[API, OTHER_API]), resource=API).json()

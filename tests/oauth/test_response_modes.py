@@ -17,7 +17,9 @@ def test_the_answer_is_in_the_query_by_default(authserver: AuthServer, client: R
         assert urlsplit(code_of(page) and page.location).fragment == ""
 
 
-def test_the_answer_is_in_the_fragment_where_that_is_asked_for(authserver: AuthServer, client: RegisteredClient, alice: User):
+def test_the_answer_is_in_the_fragment_where_that_is_asked_for(
+    authserver: AuthServer, client: RegisteredClient, alice: User
+):
     page = ask(authserver, client, alice, response_mode="fragment", state=AWKWARD)
     assert urlsplit(page.location).query == ""
     assert page.callback.keys() == {"code", "state", "iss"}

@@ -107,7 +107,11 @@ def test_offline_access_by_the_wish_of_the_client_alone_is_dropped(authserver: A
     page = browser.visit_request(authserver.request(client, pkce, scope="openid profile offline_access"))
     code = code_of(page)
     tokens = authserver.token(
-        client, grant_type="authorization_code", code=code, code_verifier=pkce.verifier, redirect_uri=client.redirect_uri
+        client,
+        grant_type="authorization_code",
+        code=code,
+        code_verifier=pkce.verifier,
+        redirect_uri=client.redirect_uri,
     ).json()
     assert tokens["scope"] == "openid profile"
     page = browser.visit_request(

@@ -24,16 +24,16 @@ def test_authlib_is_of_the_line_that_was_looked_at():
 
 def test_the_methods_that_are_replaced_are_still_there():
     replaced = {
-        grants.AuthorizationCodeGrant: ["validate_token_request", "query_authorization_code", "authenticate_user"]
-        + ["generate_token", "save_token", "delete_authorization_code", "create_token_response"],
-        grants.RefreshTokenGrant: ["validate_token_request", "_validate_request_token", "authenticate_refresh_token"]
-        + ["authenticate_user", "issue_token", "save_token", "revoke_old_credential", "create_token_response"],
-        grants.ClientCredentialsGrant: ["validate_token_request", "generate_token", "save_token", "create_token_response"],
-        rfc6749.AuthorizationServer: ["authenticate_client", "get_token_grant", "query_client", "send_signal"],
-        rfc6749.OAuth2Payload: ["data", "datalist", "client_id", "response_type", "grant_type", "redirect_uri", "scope", "state"],
+        grants.AuthorizationCodeGrant: "validate_token_request query_authorization_code authenticate_user "
+        "generate_token save_token delete_authorization_code create_token_response",
+        grants.RefreshTokenGrant: "validate_token_request _validate_request_token authenticate_refresh_token "
+        "authenticate_user issue_token save_token revoke_old_credential create_token_response",
+        grants.ClientCredentialsGrant: "validate_token_request generate_token save_token create_token_response",
+        rfc6749.AuthorizationServer: "authenticate_client get_token_grant query_client send_signal",
+        rfc6749.OAuth2Payload: "data datalist client_id response_type grant_type redirect_uri scope state",
     }
     for owner, names in replaced.items():
-        assert [name for name in names if not hasattr(owner, name)] == [], owner.__name__
+        assert [name for name in names.split() if not hasattr(owner, name)] == [], owner.__name__
 
 
 def test_every_grant_runs_through_the_seam():

@@ -26,9 +26,12 @@ def test_the_scope_is_always_stated_as_granted_5_1(authserver: AuthServer, clien
     assert authserver.introspect(client, tokens["access_token"])["scope"] == "profile openid api:read"
 
 
-def test_the_access_token_has_the_entropy_of_256_bits_and_legal_characters(authserver: AuthServer, client: RegisteredClient):
+def test_the_access_token_has_the_entropy_of_256_bits_and_legal_characters(
+    authserver: AuthServer, client: RegisteredClient
+):
     tokens = {
-        authserver.token(client, grant_type="client_credentials", scope="api:read").json()["access_token"] for _ in range(5)
+        authserver.token(client, grant_type="client_credentials", scope="api:read").json()["access_token"]
+        for _ in range(5)
     }
     assert len(tokens) == 5
     for token in tokens:
@@ -126,7 +129,9 @@ def test_a_body_that_is_not_a_form_in_utf_8_is_refused_3_2(
         "Application/X-WWW-Form-Urlencoded",
     ],
 )
-def test_a_form_is_a_form_however_its_type_is_spelled(authserver: AuthServer, client: RegisteredClient, content_type: str):
+def test_a_form_is_a_form_however_its_type_is_spelled(
+    authserver: AuthServer, client: RegisteredClient, content_type: str
+):
     body = b"grant_type=client_credentials&scope=api%3Aread"
     with authserver.http(auth=client.basic) as http:
         answer = http.post("/token", content=body, headers={"Content-Type": content_type})

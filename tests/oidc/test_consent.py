@@ -14,7 +14,9 @@ from tests.world import API, OTHER_API, SCOPE, code_of
 @pytest.fixture
 def asking(authserver: AuthServer) -> RegisteredClient:
     """A confidential client that an administrator has registered."""
-    return authserver.client(client_name="Asking", scope=SCOPE, redirect_uris=["https://a.test/cb", "https://a.test/2", "https://b.test/cb"])
+    return authserver.client(
+        client_name="Asking", scope=SCOPE, redirect_uris=["https://a.test/cb", "https://a.test/2", "https://b.test/cb"]
+    )
 
 
 @pytest.fixture
@@ -45,7 +47,9 @@ def _allow(authserver: AuthServer, browser: Browser, client: RegisteredClient, *
 # When it is asked for.
 
 
-def test_it_is_asked_for_once_and_remembered_for_the_same(authserver: AuthServer, browser: Browser, asking: RegisteredClient):
+def test_it_is_asked_for_once_and_remembered_for_the_same(
+    authserver: AuthServer, browser: Browser, asking: RegisteredClient
+):
     _allow(authserver, browser, asking)
     assert not _asks(_open(authserver, browser, asking))
     assert not _asks(_open(authserver, browser, asking, prompt="none"))
@@ -58,7 +62,9 @@ def test_it_is_remembered_in_another_browser_too(
     assert not _asks(_open(authserver, authserver.browser(alice), asking))
 
 
-def test_it_is_remembered_for_one_user_only(authserver: AuthServer, browser: Browser, asking: RegisteredClient, bob: User):
+def test_it_is_remembered_for_one_user_only(
+    authserver: AuthServer, browser: Browser, asking: RegisteredClient, bob: User
+):
     _allow(authserver, browser, asking)
     assert _asks(_open(authserver, authserver.browser(bob), asking))
 
@@ -77,7 +83,9 @@ def test_a_smaller_scope_was_allowed_and_a_wider_one_was_not(
     assert _asks(_open(authserver, browser, asking, scope="openid profile email"))
 
 
-def test_what_was_allowed_in_parts_is_allowed_together(authserver: AuthServer, browser: Browser, asking: RegisteredClient):
+def test_what_was_allowed_in_parts_is_allowed_together(
+    authserver: AuthServer, browser: Browser, asking: RegisteredClient
+):
     _allow(authserver, browser, asking, scope="openid profile")
     _allow(authserver, browser, asking, scope="openid email")
     assert not _asks(_open(authserver, browser, asking, scope="openid profile email"))
@@ -120,7 +128,9 @@ def test_a_trusted_client_does_not_ask(authserver: AuthServer, browser: Browser,
 # RFC 8252 8.6, RFC 9700 4.1: what is never remembered.
 
 
-@pytest.mark.parametrize("redirect_uri", ["com.example.app:/cb", "http://127.0.0.1/cb", "http://[::1]/cb", "http://localhost/cb"])
+@pytest.mark.parametrize(
+    "redirect_uri", ["com.example.app:/cb", "http://127.0.0.1/cb", "http://[::1]/cb", "http://localhost/cb"]
+)
 def test_a_public_client_whose_redirect_others_can_claim_is_asked_about_each_time(
     authserver: AuthServer, browser: Browser, redirect_uri: str
 ):

@@ -29,7 +29,9 @@ def _sign_in(authserver: AuthServer, client: RegisteredClient, user: User) -> tu
 
 
 def _log_out(browser: Browser, **parameters: str | None) -> Page:
-    return browser.visit("/logout?" + urlencode({name: value for name, value in parameters.items() if value is not None}))
+    return browser.visit(
+        "/logout?" + urlencode({name: value for name, value in parameters.items() if value is not None})
+    )
 
 
 def _is_signed_in(authserver: AuthServer, client: RegisteredClient, browser: Browser) -> bool:
@@ -167,7 +169,16 @@ def test_the_name_of_the_client_alone_proves_nothing(authserver: AuthServer, lea
 
 @pytest.mark.parametrize(
     "uri",
-    ["https://evil.test/", BACK + "?foo=bar", BACK + "/", BACK + "#x", "https://CLIENT.test/bye", "javascript:alert(1)", "x", "\N{SNOWMAN}"],
+    [
+        "https://evil.test/",
+        BACK + "?foo=bar",
+        BACK + "/",
+        BACK + "#x",
+        "https://CLIENT.test/bye",
+        "javascript:alert(1)",
+        "x",
+        "\N{SNOWMAN}",
+    ],
 )
 def test_an_address_that_is_not_registered_is_never_returned_to(
     authserver: AuthServer, leaving: RegisteredClient, alice: User, uri: str
@@ -230,7 +241,9 @@ def test_the_hint_of_another_user_ends_no_session_and_returns_nowhere(
 
 
 @pytest.mark.parametrize("name", ["id_token_hint", "post_logout_redirect_uri", "client_id", "state"])
-def test_a_repeated_parameter_is_an_error_page(authserver: AuthServer, leaving: RegisteredClient, alice: User, name: str):
+def test_a_repeated_parameter_is_an_error_page(
+    authserver: AuthServer, leaving: RegisteredClient, alice: User, name: str
+):
     browser, _ = _sign_in(authserver, leaving, alice)
     page = browser.visit("/logout?" + urlencode([(name, "x"), (name, "x")]))
     assert page.status == 400
@@ -238,7 +251,9 @@ def test_a_repeated_parameter_is_an_error_page(authserver: AuthServer, leaving: 
     assert _is_signed_in(authserver, leaving, browser)
 
 
-def test_an_image_or_a_form_of_another_site_ends_nothing(authserver: AuthServer, leaving: RegisteredClient, alice: User):
+def test_an_image_or_a_form_of_another_site_ends_nothing(
+    authserver: AuthServer, leaving: RegisteredClient, alice: User
+):
     browser, _ = _sign_in(authserver, leaving, alice)
     browser.http.get("/logout", headers={"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Dest": "image"})
     assert _is_signed_in(authserver, leaving, browser)

@@ -32,7 +32,9 @@ def _read(authserver: AuthServer, client: RegisteredClient, token: str) -> dict[
     return claims
 
 
-def test_another_library_verifies_it_with_the_published_key(authserver: AuthServer, client: RegisteredClient, alice: User):
+def test_another_library_verifies_it_with_the_published_key(
+    authserver: AuthServer, client: RegisteredClient, alice: User
+):
     token = authserver.tokens(client, alice, nonce="n")["id_token"]
     assert jwt.get_unverified_header(token).keys() == {"alg", "kid", "typ"}
     assert jwt.get_unverified_header(token)["alg"] == "RS256"
@@ -48,7 +50,9 @@ def test_another_library_verifies_it_with_the_published_key(authserver: AuthServ
         assert type(claims[name]) is int
 
 
-def test_the_subject_is_short_ascii_and_not_a_user_name_2(authserver: AuthServer, client: RegisteredClient, alice: User):
+def test_the_subject_is_short_ascii_and_not_a_user_name_2(
+    authserver: AuthServer, client: RegisteredClient, alice: User
+):
     subject = _read(authserver, client, authserver.tokens(client, alice)["id_token"])["sub"]
     assert len(subject) <= 255
     assert subject.isascii()
@@ -64,7 +68,9 @@ def test_without_a_nonce_there_is_none(authserver: AuthServer, client: Registere
     assert "nonce" not in _read(authserver, client, authserver.tokens(client, alice)["id_token"])
 
 
-def test_at_hash_is_of_the_access_token_beside_it_3_1_3_6(authserver: AuthServer, client: RegisteredClient, alice: User):
+def test_at_hash_is_of_the_access_token_beside_it_3_1_3_6(
+    authserver: AuthServer, client: RegisteredClient, alice: User
+):
     for parameters in ({}, {"scope": "openid jwt:read", "resource": "https://jwt.test/"}):
         tokens = authserver.tokens(client, alice, **parameters)
         half = hashlib.sha256(tokens["access_token"].encode()).digest()[:16]
@@ -89,12 +95,16 @@ def _read_later(authserver: AuthServer, client: RegisteredClient, token: str) ->
 
 def test_each_session_has_its_own_sid(authserver: AuthServer, client: RegisteredClient, alice: User):
     first, second = authserver.allow(client, alice), authserver.allow(client, alice)
-    sids = [_read(authserver, client, authserver.redeem(client, each).json()["id_token"])["sid"] for each in (first, second)]
+    sids = [
+        _read(authserver, client, authserver.redeem(client, each).json()["id_token"])["sid"] for each in (first, second)
+    ]
     assert sids == [first.session.sid, second.session.sid]
     assert sids[0] != sids[1]
 
 
-def test_claims_of_the_profile_are_not_in_it_by_default_5_4(authserver: AuthServer, client: RegisteredClient, alice: User):
+def test_claims_of_the_profile_are_not_in_it_by_default_5_4(
+    authserver: AuthServer, client: RegisteredClient, alice: User
+):
     token = authserver.tokens(client, alice, scope="openid profile email address phone")["id_token"]
     assert _read(authserver, client, token).keys() == CLAIMS
 

@@ -11,9 +11,7 @@ from pytest_authserver.server import PASSWORD
 from tests.world import assert_sent_back, assert_shown, code_of
 
 
-def _begin(
-    authserver: AuthServer, browser: Browser, client: RegisteredClient, **parameters: str
-) -> tuple[Page, str]:
+def _begin(authserver: AuthServer, browser: Browser, client: RegisteredClient, **parameters: str) -> tuple[Page, str]:
     """Begin a request; return its first page and the interaction's id."""
     page = browser.visit_request(authserver.request(client, authserver.pkce(), **parameters))
     return page, parse_qs(urlsplit(page.url).query)["interaction"][0]
@@ -35,7 +33,9 @@ def test_sign_in_then_consent_then_the_answer(authserver: AuthServer, asking: Re
     assert page.callback["state"] == "s"
 
 
-def test_nothing_of_the_request_is_in_the_urls_of_the_pages(authserver: AuthServer, asking: RegisteredClient, alice: User):
+def test_nothing_of_the_request_is_in_the_urls_of_the_pages(
+    authserver: AuthServer, asking: RegisteredClient, alice: User
+):
     browser = authserver.browser()
     page, _ = _begin(authserver, browser, asking, state="my-state", nonce="my-nonce")
     for shown in (page, browser.log_in(page, "alice", PASSWORD)):
@@ -65,7 +65,9 @@ def test_an_id_that_was_tampered_with_leads_nowhere(
         assert_shown(browser.visit(f"{path}?interaction={change(interaction)}"), "interaction_lost")  # type: ignore[operator]
 
 
-@pytest.mark.parametrize("interaction", ["x", "x.0", ".", ".0", "0.", "a.-1", "a.1000", "a.%00", "%ff", "asi_.0", "x" * 5000])
+@pytest.mark.parametrize(
+    "interaction", ["x", "x.0", ".", ".0", "0.", "a.-1", "a.1000", "a.%00", "%ff", "asi_.0", "x" * 5000]
+)
 def test_rubbish_in_the_place_of_an_id_leads_nowhere(authserver: AuthServer, alice: User, interaction: str):
     browser = authserver.browser(alice)
     for path in ("/login", "/consent", "/authorize/resume"):
@@ -90,7 +92,9 @@ def test_a_second_submission_gets_the_same_answer_and_no_second_code(
     first, second = browser.allow(page), browser.allow(page)
     third = browser.visit(f"/authorize/resume?interaction={interaction}")
     assert code_of(first) == code_of(second) == code_of(third)
-    assert len([grant for grant in authserver.store.grants.of_user(alice.sub) if grant.client_id == asking.client_id]) == 1
+    assert (
+        len([grant for grant in authserver.store.grants.of_user(alice.sub) if grant.client_id == asking.client_id]) == 1
+    )
 
 
 def test_much_later_a_completed_interaction_is_only_told_to_be_so(
@@ -120,13 +124,17 @@ def test_an_interaction_ends_after_half_an_hour(authserver: AuthServer, asking: 
         code_of(browser.allow(page))
 
 
-def test_two_tabs_of_one_browser_do_not_disturb_each_other(authserver: AuthServer, asking: RegisteredClient, alice: User):
+def test_two_tabs_of_one_browser_do_not_disturb_each_other(
+    authserver: AuthServer, asking: RegisteredClient, alice: User
+):
     browser = authserver.browser()
     (first, _), (second, _) = (_begin(authserver, browser, asking, state=state) for state in ("one", "two"))
     page = browser.log_in(first, "alice", PASSWORD)
     other = browser.visit(second.url)
     assert browser.allow(page).callback["state"] == "one"
-    assert browser.allow(other).callback["state"] == "two" if other.location is None else other.callback["state"] == "two"
+    assert (
+        browser.allow(other).callback["state"] == "two" if other.location is None else other.callback["state"] == "two"
+    )
 
 
 def test_a_browser_has_ten_places_and_a_new_interaction_takes_the_oldest(

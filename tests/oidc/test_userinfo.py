@@ -16,7 +16,9 @@ def token(authserver: AuthServer, client: RegisteredClient, alice: User) -> str:
     return text
 
 
-def _send(authserver: AuthServer, method: str, *, header: str | None = None, body: dict[str, object] | None = None) -> httpx2.Response:
+def _send(
+    authserver: AuthServer, method: str, *, header: str | None = None, body: dict[str, object] | None = None
+) -> httpx2.Response:
     with authserver.http(headers={} if header is None else {"Authorization": header}) as http:
         return http.request(method, "/userinfo", data=body)
 
@@ -24,7 +26,9 @@ def _send(authserver: AuthServer, method: str, *, header: str | None = None, bod
 # 5.3.1: how to ask.
 
 
-def test_the_token_may_be_in_the_header_by_get_and_post_and_in_a_posted_body(authserver: AuthServer, token: str, alice: User):
+def test_the_token_may_be_in_the_header_by_get_and_post_and_in_a_posted_body(
+    authserver: AuthServer, token: str, alice: User
+):
     answers = [
         _send(authserver, "GET", header=f"Bearer {token}"),
         _send(authserver, "POST", header=f"Bearer {token}"),
@@ -53,7 +57,11 @@ def test_a_token_in_the_url_is_never_taken(authserver: AuthServer, token: str):
 
 
 def test_a_request_without_a_token_is_told_the_scheme_and_no_error_6750_3_1(authserver: AuthServer):
-    for answer in (_send(authserver, "GET"), _send(authserver, "POST"), _send(authserver, "POST", body={"access_token": ""})):
+    for answer in (
+        _send(authserver, "GET"),
+        _send(authserver, "POST"),
+        _send(authserver, "POST", body={"access_token": ""}),
+    ):
         assert answer.status_code == 401
         assert answer.headers["www-authenticate"] == 'Bearer realm="authserver"'
         assert "error" not in answer.json()
@@ -68,7 +76,8 @@ def test_two_ways_at_once_are_an_invalid_request_6750_2(authserver: AuthServer, 
 
 
 @pytest.mark.parametrize(
-    "header", ["Bearer", "Bearer ", "Bearer x", "Bearer x y", "Bearer " + "x" * 60_000, "Bearer a, Bearer b", "Bearer \t"]
+    "header",
+    ["Bearer", "Bearer ", "Bearer x", "Bearer x y", "Bearer " + "x" * 60_000, "Bearer a, Bearer b", "Bearer \t"],
 )
 def test_what_is_no_token_is_an_invalid_token_6750_3_1(authserver: AuthServer, header: str):
     answer = _send(authserver, "GET", header=header)
@@ -80,7 +89,9 @@ def test_an_invalid_token_is_told_with_a_challenge(authserver: AuthServer):
     answer = authserver.get("/userinfo", "x")
     assert_refused(answer, "invalid_token", 401)
     assert 'error="invalid_token"' in answer.headers["www-authenticate"]
-    assert "x" not in answer.headers["www-authenticate"].partition("error_description")[0].replace("expired", "").split('"')
+    assert "x" not in answer.headers["www-authenticate"].partition("error_description")[0].replace("expired", "").split(
+        '"'
+    )
 
 
 @pytest.mark.parametrize("scheme", ["Basic", "DPoP", "Token"])

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 SECRET_KEY = "0123456789abcdef0123456789abcdef"
-PATIENCE = 90.0
+PATIENCE = 240.0
 ROOT = Path(__file__).parents[2]
 _PREFIXES = ("AUTHSERVER_", "RESOURCESERVER_", "BFF_")
 

@@ -14,10 +14,11 @@ from tests.run.conftest import Group, Start, fetch, kill, until
 from tests.servers.process import free_port
 
 pytestmark = pytest.mark.slow
+_NAMES = ("AUTHSERVER", "RESOURCESERVER", "BFF")
 
 
 def some_ports() -> dict[str, str]:
-    return {f"{name}_PORT": str(free_port()) for name in ("AUTHSERVER", "RESOURCESERVER", "BFF")}
+    return {f"{name}_PORT": str(free_port()) for name in _NAMES} | {"AUTHSERVER_WORKERS": "1"}
 
 
 @pytest.fixture
@@ -48,7 +49,11 @@ def test_everything_starts_and_ends_and_follows_its_ports(start: Start, ports: d
     demo = start("demo", **ports)
     demo.says("begin here")
     assert_serves(ports)
-    for text in ("alice", "correct horse battery staple", *(f"http://localhost:{port}" for port in ports.values())):
+    for text in (
+        "alice",
+        "correct horse battery staple",
+        *(f"http://localhost:{ports[f'{name}_PORT']}" for name in _NAMES),
+    ):
         assert text in demo.output
     folder = tmp_path / "var" / "demo"
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from authserver.cli import workers
+from authserver.settings import Settings
+from authserver.store import open_store
 from tests.run.conftest import SECRET_KEY, Start, fetch, kill, until
 from tests.servers.process import free_port
 
@@ -186,3 +188,14 @@ def test_the_environment_of_a_request_is_not_that_of_the_process(monkeypatch: py
     assert not {"AUTHSERVER_SECRET_KEY", "HTTP_X_CSRF", "PATH", "HOME"} & seen.keys()
     assert "AUTHSERVER_SECRET_KEY" not in os.environ
     assert "PATH" in os.environ
+
+
+def test_two_upgrades_at_once_make_one_deployment(start: Start, tmp_path: Path):
+    path = tmp_path / "fresh.db"
+    environ = {"AUTHSERVER_DATABASE_URL": f"sqlite:///{path}", "AUTHSERVER_SECRET_KEY": SECRET_KEY}
+    both = [start("db", "upgrade", **environ) for _ in range(2)]
+    assert [upgrade.wait() for upgrade in both] == [0, 0]
+    assert sorted("signing keys are made" in upgrade.output for upgrade in both) == [False, True]
+    store = open_store(Settings(development=True, database_url=environ["AUTHSERVER_DATABASE_URL"]))
+    assert sorted(key.algorithm for key in store.keys.all()) == ["ES256", "RS256"]
+    store.close()

@@ -7,6 +7,7 @@ the first, one numbered database per worker is emptied in the second.
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import pytest
@@ -91,6 +92,19 @@ def chromium() -> "Iterator[Browser]":
 
     with or_give_up() as stack:
         yield stack.enter_context(running_chromium())
+
+
+@pytest.fixture(scope="session")
+def node_modules() -> Path:
+    """The folder of installed npm packages; without Node the test is skipped even in continuous integration."""
+    from tests.servers.npm import InstallationError, node_modules
+
+    try:
+        return node_modules()
+    except ServerUnavailableError as error:
+        pytest.skip(f"NOT TESTED HERE: {error}")
+    except InstallationError as error:
+        give_up(str(error))
 
 
 @pytest.fixture

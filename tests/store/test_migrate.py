@@ -65,14 +65,14 @@ def test_the_history_makes_the_schema_of_the_tables(store: Store):
             assert found.get_pk_constraint(table.name)["constrained_columns"] == [key.name for key in table.primary_key]
 
 
-def test_tables_with_a_digest_as_key_are_kept_in_its_order(sqlite_store: Store):
+def test_tables_with_short_rows_are_kept_in_the_order_of_their_key(sqlite_store: Store):
     with sqlite_store.database.engine.connect() as connection:
         rows = connection.execute(text("SELECT name FROM sqlite_master WHERE sql LIKE '%WITHOUT ROWID%'"))
         made = {name for (name,) in rows}
     declared = {
         table.name for table in metadata.sorted_tables if table.dialect_options["sqlite"]["with_rowid"] is False
     }
-    assert made == declared == {"access_tokens", "refresh_tokens", "revoked_jtis", "consents", "ephemeral"}
+    assert made == declared == {"refresh_tokens", "revoked_jtis", "consents", "ephemeral"}
 
 
 UPGRADE = """

@@ -30,7 +30,9 @@ def test_a_disabled_account_is_signed_out_at_once(
 
 
 def test_the_profile_shows_what_the_account_says(authserver: AuthServer, browser: Browser) -> None:
-    authserver.user("eve", name="<b>Eve</b>", address={"formatted": "1 Street"}, website="javascript:alert(1)", locale=5)
+    authserver.user(
+        "eve", name="<b>Eve</b>", address={"formatted": "1 Street"}, website="javascript:alert(1)", locale=5
+    )
     page = browser.log_in(browser.visit("/login"), "eve", PASSWORD)
     assert "&lt;b&gt;Eve&lt;/b&gt;" in page.text
     assert "1 Street" in page.text

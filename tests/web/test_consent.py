@@ -127,9 +127,7 @@ def test_an_application_that_registered_itself_is_shown_as_such(authserver: Auth
     assert "evil.test" in page.text
 
 
-def test_names_of_clients_are_text_and_their_links_are_web_pages(
-    authserver: AuthServer, signed_in: Browser
-) -> None:
+def test_names_of_clients_are_text_and_their_links_are_web_pages(authserver: AuthServer, signed_in: Browser) -> None:
     client = authserver.client(client_name='<script>alert("x")</script> & co', policy_uri="https://client.test/privacy")
     page = start(signed_in, authserver.request(client, authserver.pkce()))
     assert "<script>" not in page.text

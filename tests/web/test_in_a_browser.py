@@ -82,7 +82,7 @@ def _log_in(page: "Page") -> None:
 
 @pytest.mark.parametrize("script", [True, False])
 def test_the_whole_way_to_the_application_and_beyond(
-    live_authserver: AuthServer, client: RegisteredClient, application: Application, new_page: NewPage, script: bool
+    live_authserver: AuthServer, client: RegisteredClient, application: Application, new_page: NewPage, *, script: bool
 ) -> None:
     """ATTACKS R 176: the policy lets the redirect after the form work, and what the client does then."""
     page = new_page(java_script_enabled=script)
@@ -95,7 +95,7 @@ def test_the_whole_way_to_the_application_and_beyond(
 
 @pytest.mark.parametrize("script", [True, False])
 def test_the_answer_by_form_with_and_without_script(
-    live_authserver: AuthServer, client: RegisteredClient, application: Application, new_page: NewPage, script: bool
+    live_authserver: AuthServer, client: RegisteredClient, application: Application, new_page: NewPage, *, script: bool
 ) -> None:
     page = new_page(java_script_enabled=script)
     _start(page, live_authserver, client, response_mode="form_post")
@@ -113,14 +113,12 @@ def test_denying_reaches_the_application_too(
     page = new_page()
     _start(page, live_authserver, client)
     _log_in(page)
-    page.get_by_role("button", name="Don’t allow").click()
+    page.click("#consent-deny")
     page.wait_for_url(application.home)
     assert application.received[0]["error"] == ["access_denied"]
 
 
-def test_signing_in_needs_no_mouse(
-    live_authserver: AuthServer, client: RegisteredClient, new_page: NewPage
-) -> None:
+def test_signing_in_needs_no_mouse(live_authserver: AuthServer, client: RegisteredClient, new_page: NewPage) -> None:
     page = new_page()
     _start(page, live_authserver, client)
     page.keyboard.type("alice")
@@ -150,7 +148,9 @@ def test_every_page_fits_its_window_and_breaks_no_policy(
 ) -> None:
     page = new_page(look)
     complaints: list[str] = []
-    page.on("console", lambda message: complaints.append(message.text) if message.type in {"error", "warning"} else None)
+    page.on(
+        "console", lambda message: complaints.append(message.text) if message.type in {"error", "warning"} else None
+    )
     shown = []
 
     def check() -> None:

@@ -63,7 +63,9 @@ def test_the_same_by_post_goes_over_a_get_of_ours(signed_in: Browser, tokens: di
     assert signed_in.visit(response.headers["location"]).location == BACK
 
 
-@pytest.mark.parametrize("query", ["", "?client_id=x", f"?post_logout_redirect_uri={BACK}", "?state=x&logout_hint=alice"])
+@pytest.mark.parametrize(
+    "query", ["", "?client_id=x", f"?post_logout_redirect_uri={BACK}", "?state=x&logout_hint=alice"]
+)
 def test_without_a_hint_nothing_ends_by_get_alone_and_nobody_is_sent_on(signed_in: Browser, query: str) -> None:
     """ATTACKS Q 165, 166."""
     page = signed_in.visit("/logout" + query)

@@ -10,7 +10,15 @@ from pytest_authserver.server import PASSWORD
 from tests.web.walking import start
 
 HTTPS = Settings(issuer="https://id.example")
-PAGES = ("/login", "/logged-out", "/nowhere", "/authorize?client_id=nobody", "/login?interaction=x", "/consent", "/logout?a=%ff")
+PAGES = (
+    "/login",
+    "/logged-out",
+    "/nowhere",
+    "/authorize?client_id=nobody",
+    "/login?interaction=x",
+    "/consent",
+    "/logout?a=%ff",
+)
 ACCOUNT = ("/account", "/account/security", "/account/sessions", "/account/apps", "/logout")
 
 
@@ -169,9 +177,7 @@ def test_a_form_from_elsewhere_is_refused_even_with_the_token(
 
 
 @pytest.mark.parametrize("token", [None, "", "x", "A" * 43, "é", "\ud83d"])
-def test_a_form_without_the_right_token_is_refused(
-    browser: Browser, login_page: Page, token: str | None
-) -> None:
+def test_a_form_without_the_right_token_is_refused(browser: Browser, login_page: Page, token: str | None) -> None:
     data = {"username": "alice", "password": PASSWORD}
     if token is not None:
         data["csrf_token"] = token.encode("utf-8", "replace").decode()

@@ -9,8 +9,7 @@ from authserver.oauth.server import Server
 from authserver.oidc.consent import SENTENCES
 from authserver.web import context
 from authserver.web import security as protection
-from authserver.web.account import blueprint
-from authserver.web.account.visitor import sign_in_first, visitor
+from authserver.web.account.visitor import blueprint, sign_in_first, visitor
 
 
 @dataclass(slots=True)

@@ -6,8 +6,7 @@ from flask import Response, make_response, render_template
 
 from authserver.records import User
 from authserver.web import context
-from authserver.web.account import blueprint
-from authserver.web.account.visitor import sign_in_first, visitor
+from authserver.web.account.visitor import blueprint, sign_in_first, visitor
 
 # OpenID Connect Core 5.1, in the order of the page.
 _LABELS: Final = {

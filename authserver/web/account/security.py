@@ -6,8 +6,7 @@ from authserver.identity import accounts, sessions
 from authserver.identity.accounts import Refused
 from authserver.web import context
 from authserver.web import security as protection
-from authserver.web.account import blueprint
-from authserver.web.account.visitor import Visitor, sign_in_first, visitor
+from authserver.web.account.visitor import Visitor, blueprint, sign_in_first, visitor
 
 
 @blueprint.get("/security", endpoint="security")

@@ -8,8 +8,7 @@ from flask import Response, abort, make_response, render_template, request, url_
 from authserver.identity import sessions as browser_sessions
 from authserver.web import context
 from authserver.web import security as protection
-from authserver.web.account import blueprint
-from authserver.web.account.visitor import sign_in_first, visitor
+from authserver.web.account.visitor import blueprint, sign_in_first, visitor
 
 # In this order: most browsers also name the ones that they descend from.
 _BROWSERS: Final = (

@@ -2,12 +2,14 @@
 
 from typing import NamedTuple
 
-from flask import Response, url_for
+from flask import Blueprint, Response, url_for
 
 from authserver.identity.sessions import Browser
 from authserver.records import Session
 from authserver.web import context
 from authserver.web import security as protection
+
+blueprint = Blueprint("account", __name__, url_prefix="/account")
 
 
 class Visitor(NamedTuple):
