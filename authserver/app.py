@@ -27,6 +27,8 @@ def create_app(settings: Settings | None = None, store: "Store | None" = None) -
     server = create_server(settings, store or open_store(settings))
     app = Flask("authserver", template_folder="web/templates", static_folder="web/static", static_url_path="/static")
     app.config.update(MAX_CONTENT_LENGTH=MAX_BODY, MAX_FORM_PARTS=100, APPLICATION_ROOT=server.base_path or "/")
+    # No redirect to another spelling of an address: it would name the host that the request named.
+    app.url_map.merge_slashes = False
     app.extensions["authserver"] = server
     for part in (authorize, login, consent, logout, account, health):
         app.register_blueprint(part.blueprint)

@@ -10,6 +10,7 @@ from pathlib import Path
 from benchmarks import calls, cpu, report
 from benchmarks.connection import WrongAnswer
 from benchmarks.deployment import Deployment, deployed, postmaster
+from benchmarks.floor import Floor
 from benchmarks.report import Result, ServerResult
 from benchmarks.rounds import ALL, Plan, half_sent, measure
 from benchmarks.store import stored
@@ -64,8 +65,12 @@ def _run(options: argparse.Namespace, folder: Path, postgres: Postgres | None) -
     plan = Plan(options.rounds, options.seconds, tuple(options.only or ALL))
     with deployed(options.databases, ["", *options.variants], folder, postgres) as servers:
         idle = {server.key: cpu.memory(server.workers()).pss for server in servers}
-        with half_sent(servers, options.half_sent):
-            table = measure(servers, plan)
+        with half_sent(servers, options.half_sent), (folder / "floor.log").open("wb") as log:
+            yardstick = Floor(log)
+            try:
+                table = measure([yardstick, *servers], plan)
+            finally:
+                yardstick.stop()
         after = {server.key: cpu.memory(server.workers()).pss for server in servers}
         library = {} if options.no_calls else _library(servers[0], options)
     kept = {} if options.no_calls else {name: _store(name, folder, postgres, options) for name in options.databases}
@@ -82,6 +87,7 @@ def _run(options: argparse.Namespace, folder: Path, postgres: Postgres | None) -
             for server in servers
         },
         library,
+        table[yardstick.key].get("discovery"),
     )
 
 

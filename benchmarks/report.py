@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from benchmarks.driver import OPERATIONS
+from benchmarks.floor import QUIET_US
 from benchmarks.rounds import Figure
 from benchmarks.targets import AFTER_MIB, IDLE_MIB, LIBRARY, NOISE, SERVER, START_SECONDS, Goal
 
@@ -33,6 +34,7 @@ class Result(NamedTuple):
 
     servers: dict[str, ServerResult]
     library: dict[str, float]
+    yardstick: Figure | None
 
 
 def flat(result: Result) -> dict[str, float]:
@@ -71,6 +73,9 @@ def changes(result: Result, before: Mapping[str, float]) -> list[str]:
 
 def print_table(result: Result, before: Mapping[str, float]) -> None:
     """Print everything."""
+    if result.yardstick is not None:
+        _title("yardstick")
+        _line("bare WSGI, one thread", result.yardstick.quiet_us, Goal(0, QUIET_US), None, result.yardstick)
     for key, server in result.servers.items():
         _title(key)
         goals = SERVER[server.database]

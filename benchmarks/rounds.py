@@ -5,7 +5,7 @@ import select
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from statistics import median
@@ -15,6 +15,7 @@ from benchmarks import cpu
 from benchmarks.connection import WrongAnswer, post
 from benchmarks.deployment import Deployment
 from benchmarks.driver import OPERATIONS
+from benchmarks.floor import Floor
 
 _BETWEEN: Final = 0.2  # seconds between two looks at the machine's speed
 _MOST: Final = 100_000  # operations of one round
@@ -78,12 +79,12 @@ def load_driver() -> Iterator[LoadDriver]:
         driver.close()
 
 
-def measure(deployments: list[Deployment], plan: Plan) -> dict[str, dict[str, Figure]]:
+def measure(servers: Sequence[Deployment | Floor], plan: Plan) -> dict[str, dict[str, Figure]]:
     """Return server → operation → figure."""
-    cells = [(server, name) for name in plan.operations for server in deployments]
+    cells = [(server, name) for name in plan.operations for server in servers if name in server.offers]
     found: dict[tuple[str, str], list[Figure]] = {}
     with load_driver() as driver:
-        for server in deployments:
+        for server in servers:
             driver.ask({"target": server.key, "at": asdict(server.target())})
         for server, name in cells:
             driver.ask({"target": server.key, "operation": name, "seconds": _WARM_UP, "most": _MOST})
@@ -91,13 +92,13 @@ def measure(deployments: list[Deployment], plan: Plan) -> dict[str, dict[str, Fi
             print(f"round {number + 1} of {plan.rounds}", file=sys.stderr)
             for server, name in cells:
                 found.setdefault((server.key, name), []).append(_round(driver, server, name, plan.seconds))
-    table: dict[str, dict[str, Figure]] = {server.key: {} for server in deployments}
+    table: dict[str, dict[str, Figure]] = {server.key: {} for server in servers}
     for (key, name), figures in found.items():
         table[key][name] = _middle(figures)
     return table
 
 
-def _round(driver: LoadDriver, server: Deployment, name: str, seconds: float) -> Figure:
+def _round(driver: LoadDriver, server: Deployment | Floor, name: str, seconds: float) -> Figure:
     speed, pids = cpu.Speed(), server.processes()
     speed.sample()
     before = cpu.used_ns(pids)

@@ -57,7 +57,10 @@ def is_needed(server: "Server", client: Client, request: AuthorizationRequest, s
         return False
     remembered = _remembered(server, client, request, session)
     wanted = _by_resource(server, request, _without_offline(client, request, remembered))
-    return any(not set(scopes).issubset(remembered.get(resource, {"\0"})) for resource, scopes in wanted.items())
+    # Nothing at all at a resource is something to be asked for, too: it is a token in the user's name.
+    return any(
+        resource not in remembered or not remembered[resource].issuperset(scopes) for resource, scopes in wanted.items()
+    )
 
 
 def granted_scope(server: "Server", client: Client, request: AuthorizationRequest, session: Session) -> str:

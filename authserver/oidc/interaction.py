@@ -10,7 +10,6 @@ Plugs into: ``web/authorize.py``, ``web/login.py``, ``web/consent.py``.
 """
 
 import hmac
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,7 +21,7 @@ from authserver.oauth import errors
 from authserver.oauth.authorization_code import open_grant
 from authserver.oauth.request import Answer, AuthorizationRequest, FormPost
 from authserver.oidc import consent
-from authserver.records import Client, Session
+from authserver.records import Client, Item, Session
 from authserver.store.errors import Conflict
 
 if TYPE_CHECKING:
@@ -71,16 +70,10 @@ def begin(server: "Server", request: AuthorizationRequest, browser_id: str) -> s
 
 def load(server: "Server", interaction_id: str, browser_id: str) -> Interaction | None:
     """Return an open interaction of this browser, or None: unknown, expired, of another browser."""
-    handle, _, place = interaction_id.rpartition(".")
-    digest = digest_of(Kind.INTERACTION, handle)
-    if digest is None or not (place.isascii() and place.isdigit() and len(place) < 4):
+    found = _find(server, interaction_id, browser_id)
+    if found is None:
         return None
-    item = server.store.ephemeral.get(SPACE, f"{browser_id}.{place}")
-    if item is None:
-        return None
-    value = orjson.loads(item.value)
-    if not hmac.compare_digest(value["digest"], b64(digest)):
-        return None
+    item, value = found
     request = AuthorizationRequest.load(value["request"])
     state = {name: value.get(name) for name in ("sid", "decision", "decided_by", "done_at")}
     return Interaction(
@@ -164,11 +157,11 @@ def finish(server: "Server", interaction: Interaction, sessions: tuple[Session, 
     """
     if interaction.done_at is not None and now() > interaction.done_at + REPEAT:
         raise errors.NotRedirectable("interaction_completed", _GONE, errors.ASK_DEVELOPER)
+    session = account(interaction, sessions)
     if interaction.interaction_id and interaction.done_at is None:
-        _store(server, interaction, done_at=now())
+        _store(server, interaction, done_at=now(), sid=session.sid if session else interaction.sid)
     if interaction.decision == "deny":
         return server.refuse_authorization(interaction.request, errors.AccessDenied(errors.DENIED))
-    session = account(interaction, sessions)
     if session is None or interaction.request.hinted_sub not in {None, session.sub}:
         return server.refuse_authorization(interaction.request, errors.LoginRequired(errors.NEED_LOGIN))
     request = replace(
@@ -203,15 +196,30 @@ def _client(server: "Server", request: AuthorizationRequest) -> Client:
     return client
 
 
+def _find(server: "Server", interaction_id: str, browser_id: str) -> tuple[Item, dict[str, Any]] | None:
+    """Return what is kept of an interaction, unless another one has taken its place."""
+    handle, _, place = interaction_id.rpartition(".")
+    digest = digest_of(Kind.INTERACTION, handle)
+    if digest is None or not (place.isascii() and place.isdigit() and len(place) < 4):
+        return None
+    item = server.store.ephemeral.get(SPACE, f"{browser_id}.{place}")
+    if item is None:
+        return None
+    value: dict[str, Any] = orjson.loads(item.value)
+    return (item, value) if hmac.compare_digest(value["digest"], b64(digest)) else None
+
+
 def _store(server: "Server", interaction: Interaction, **changes: Any) -> None:
-    """Write changes; when another tab was faster, write them over what it wrote."""
-    place = interaction.interaction_id.rpartition(".")[2]
-    key = f"{interaction.browser_id}.{place}"
+    """Write changes; when another tab was faster, write them over what it wrote.
+
+    What was answered stays as it was answered: a decision is not taken back to make another answer.
+    """
+    key = f"{interaction.browser_id}.{interaction.interaction_id.rpartition('.')[2]}"
     for _ in range(5):
-        item = server.store.ephemeral.get(SPACE, key)
-        if item is None:
+        found = _find(server, interaction.interaction_id, interaction.browser_id)
+        if found is None or found[1].get("done_at") is not None:
             return
-        value: Mapping[str, Any] = {**orjson.loads(item.value), **changes}
-        text = orjson.dumps(value).decode()
+        item, value = found
+        text = orjson.dumps({**value, **changes}).decode()
         if server.store.ephemeral.swap(SPACE, key, text, item.version, item.expires_at):
             return

@@ -195,7 +195,9 @@ refresh_tokens = Table(
     Column("successor_salt", LargeBinary, nullable=True),
     Column("successor_digest", LargeBinary, nullable=True),
     # Only of those that have one: a new token costs nothing here.
-    Index("uq_refresh_tokens_successor_digest", "successor_digest", unique=True, **_where("successor_digest IS NOT NULL")),
+    Index(
+        "uq_refresh_tokens_successor_digest", "successor_digest", unique=True, **_where("successor_digest IS NOT NULL")
+    ),
     # Only for the cleaner, which erases the salts of windows that are over.
     Index("ix_refresh_tokens_salted", "rotated_at", **_where("successor_salt IS NOT NULL")),
     sqlite_with_rowid=False,

@@ -6,7 +6,8 @@ and without Flask (``quick``); every other one is kept and continues on pages.
 
 from typing import Final
 
-from flask import Blueprint, Response, abort, render_template, request, url_for
+from flask import Blueprint, Response, render_template, request, url_for
+from werkzeug.exceptions import MethodNotAllowed
 
 from authserver.identity.sessions import cookie_name, live_sessions, new_browser, read_browser
 from authserver.oauth import errors
@@ -32,7 +33,7 @@ _POSTED: Final = "posted-request"
 def start() -> Response:
     """Take an authorization request by GET; a HEAD would do all of it and show nothing."""
     if request.method == "HEAD":
-        abort(405)
+        raise MethodNotAllowed(("GET", "POST"))
     at = server()
     asked = request.environ.get(_ASKED) or _validate(at, request.query_string.decode("latin-1"))
     return _begin(at, asked) if isinstance(asked, AuthorizationRequest) else _write(asked)
@@ -48,7 +49,7 @@ def start_by_post() -> Response:
 def resume() -> Response:
     """Continue after a page."""
     if request.method == "HEAD":
-        abort(405)
+        raise MethodNotAllowed(("GET",))
     at = server()
     browser = read_browser(request.cookies.get(cookie_name(at.settings)))
     found = interaction.load(at, request.args.get("interaction", ""), browser.id) if browser else None

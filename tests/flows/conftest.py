@@ -13,7 +13,11 @@ from tests.faults.deployment import Deployment, deployed
 from tests.servers.process import free_port
 
 # One worker each, and patience where the machine is slow: these tests are about what happens, not how fast.
-ENVIRON = {"AUTHSERVER_WORKERS": "1", "AUTHSERVER_DATABASE__BUSY_MS": "20000"}
+ENVIRON = {
+    "AUTHSERVER_WORKERS": "1",
+    "AUTHSERVER_DATABASE__BUSY_MS": "20000",
+    "AUTHSERVER_LIMITS__CLIENT_FAILURES": "1000000",
+}
 SETTINGS = {"limits": {"client_failures": 1_000_000}, "database": {"busy_ms": 20_000}}
 DATABASES = ("sqlite", "postgresql")
 

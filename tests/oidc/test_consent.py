@@ -107,6 +107,25 @@ def test_it_is_remembered_per_resource(authserver: AuthServer, browser: Browser,
     assert _asks(_open(authserver, browser, asking, scope="openid api:read"))
 
 
+def test_a_resource_at_which_nothing_is_asked_for_was_not_allowed_with_another(
+    authserver: AuthServer, browser: Browser, asking: RegisteredClient
+):
+    _allow(authserver, browser, asking, scope="openid")
+    for parameters in ({"scope": "openid", "resource": API}, {"scope": "openid", "resource": [API, OTHER_API]}):
+        page = _open(authserver, browser, asking, prompt="none", **parameters)
+        assert page.callback["error"] == "consent_required"
+        _allow(authserver, browser, asking, **parameters)
+        assert not _asks(_open(authserver, browser, asking, **parameters))
+
+
+def test_a_scope_of_which_nothing_is_left_is_asked_about(
+    authserver: AuthServer, browser: Browser, asking: RegisteredClient
+):
+    page = _open(authserver, browser, asking, scope="offline_access", prompt="none")
+    assert page.callback["error"] == "consent_required"
+    assert _asks(_open(authserver, browser, asking, scope="offline_access"))
+
+
 def test_a_denial_is_not_remembered_as_consent(authserver: AuthServer, browser: Browser, asking: RegisteredClient):
     page = _open(authserver, browser, asking)
     assert browser.deny(page).callback["error"] == "access_denied"

@@ -4,7 +4,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from authserver.identity.sessions import cookie_name, live_sessions, read_browser
 from authserver.manage import clients, users
+from authserver.oidc.interaction import decide, load
 from authserver.records import Event, User
 from pytest_authserver import AuthServer, Browser, Page, RegisteredClient
 from pytest_authserver.server import PASSWORD
@@ -113,6 +115,34 @@ def test_denied_stays_denied(authserver: AuthServer, asking: RegisteredClient, a
     assert_sent_back(browser.deny(page), "access_denied", asking, state="s")
     assert_sent_back(browser.allow(page), "access_denied", asking, state="s")
     assert_sent_back(browser.visit(f"/authorize/resume?interaction={interaction}"), "access_denied", asking, state="s")
+
+
+def test_what_was_answered_gets_no_other_answer_by_signing_in_again(
+    authserver: AuthServer, asking: RegisteredClient, alice: User, bob: User
+):
+    browser = authserver.browser(alice)
+    page, interaction = _begin(authserver, browser, asking, state="s")
+    assert_sent_back(browser.deny(page), "access_denied", asking, state="s")
+    again = browser.visit(f"/login?interaction={interaction}&switch=1")
+    for username in ("bob", "alice"):
+        assert_sent_back(browser.log_in(again, username, PASSWORD), "access_denied", asking, state="s")
+
+
+def test_who_takes_the_place_of_an_interaction_does_not_take_its_decision(
+    authserver: AuthServer, asking: RegisteredClient, alice: User
+):
+    browser = authserver.browser(alice)
+    page, first = _begin(authserver, browser, asking)
+    server, name = authserver.server, read_browser(browser.http.cookies[cookie_name(authserver.settings)])
+    assert name is not None
+    waiting, session = load(server, first, name.id), live_sessions(server, name)[0]
+    assert waiting is not None
+    places = authserver.settings.sessions.interactions_per_browser
+    later = [_begin(authserver, browser, authserver.client()) for _ in range(places)]
+    # The form of the first was sent before, and its decision is written after the others began.
+    decide(server, waiting, session, allow=True)
+    for _, interaction in later:
+        assert "consent-allow" in browser.visit(f"/authorize/resume?interaction={interaction}").text
 
 
 def test_an_interaction_ends_after_half_an_hour(authserver: AuthServer, asking: RegisteredClient, alice: User):

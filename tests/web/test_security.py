@@ -219,7 +219,7 @@ def test_redirects_after_forms_are_303(authserver: AuthServer, browser: Browser,
 def test_a_forged_host_changes_no_link(authserver: AuthServer, name: str) -> None:
     """ATTACKS R 179."""
     value = "host=evil.test" if name == "Forwarded" else "evil.test"
-    for path in ("/login", "/account", "/logout", "/nowhere"):
+    for path in ("/login", "/account", "/logout", "/nowhere", "/login/", "/account//security", "/static//mark.svg"):
         response = authserver.http().get(path, headers={name: value})
         assert "evil.test" not in response.text
         assert "evil.test" not in str(response.headers)
