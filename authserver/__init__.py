@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 def __getattr__(name: str) -> Any:
     """Import the application only when it is asked for, so that the command line starts at once."""
     if name == "create_app":
-        from authserver.app import create_app
+        from authserver.app import create_app  # noqa: PLC0415 - see the docstring
 
         return create_app
     raise AttributeError(name)

@@ -25,6 +25,7 @@ T = TypeVar("T")
 LONGEST_DELAY: Final = 300  # seconds
 _TRIES: Final = "sign-in.tries"
 _PAUSE: Final = "sign-in.pause"
+_OWNER: Final = "sign-in.owner"
 _ADDRESS: Final = "sign-in.address"
 _CLIENT: Final = "client.failures"
 _LOCAL_KEYS: Final = 10_000
@@ -99,6 +100,14 @@ class Limits:
         key = _key(account)
         self._forget(_TRIES, key)
         self._forget(_PAUSE, key)
+
+    def remember_owner(self, counter: str, until: int) -> None:
+        """Remember that an owner's browser has a counter of its own; forgetting it costs a wait, nothing else."""
+        self._ask(lambda: self._store.ephemeral.first_time(_OWNER, _key(counter), until), lambda: False)
+
+    def is_owner(self, counter: str) -> bool:
+        """Say whether this counter is that of an owner's browser."""
+        return self._ask(lambda: self._store.ephemeral.get(_OWNER, _key(counter)) is not None, lambda: False)
 
     def _pause(self, key: str, step: int) -> None:
         """Begin the pause after this try, which exactly one caller can; raises Exceeded for the others."""

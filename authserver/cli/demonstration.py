@@ -206,7 +206,7 @@ def _web(demo: Demonstration) -> dict[str, Any]:
     return {
         "client_id": "web",
         "client_secret": demo.secret("web-secret").read_text().strip(),
-        "client_name": "Web application",
+        "client_name": "Daybook",
         "redirect_uris": [f"{demo.web}/bff/callback"],
         "post_logout_redirect_uris": [f"{demo.web}/"],
         "grant_types": ["authorization_code", "refresh_token"],

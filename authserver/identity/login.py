@@ -19,7 +19,6 @@ from authserver.store.users import canonical
 ACR_PASSWORD: Final = "urn:authserver:pwd"
 AMR_PASSWORD: Final = "pwd"  # RFC 8176 2
 MAX_NAME: Final = 320  # characters; the longest e-mail address has 254 (RFC 5321 4.5.3.1)
-_DEVICE: Final = "sign-in.device"
 
 
 class Door(Keeper, Protocol):
@@ -76,7 +75,7 @@ def counter_of(sub: str, browser: Browser) -> str:
 def _succeed(server: Door, visit: Visit, user: User, account: str) -> SignIn:
     server.limits.forget_tries(account)
     until = now() + server.settings.sessions.absolute_seconds * SECOND
-    server.store.ephemeral.first_time(_DEVICE, counter_of(user.sub, visit.browser), until)
+    server.limits.remember_owner(counter_of(user.sub, visit.browser), until)
     sid, browser = sessions.sign_in(server, visit, user.sub, acr=ACR_PASSWORD, amr=AMR_PASSWORD)
     after = server.store.users.get(user.sub)
     if after is None or after.not_before != user.not_before:
@@ -99,6 +98,6 @@ def _counter(server: Door, user: User | None, username: str, browser: Browser) -
     """Return the name of the counter: the owner's browser, the account, or a name that nobody has."""
     known = counter_of(user.sub if user else "", browser)
     # Asked for unknown names too: the time must not tell.
-    if server.store.ephemeral.get(_DEVICE, known) is not None:
+    if server.limits.is_owner(known):
         return known
     return f"account {user.sub}" if user else f"name {canonical(username[:MAX_NAME])}"

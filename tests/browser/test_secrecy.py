@@ -9,7 +9,7 @@ from tests.browser.demonstration import Person
 from tests.browser.walker import Walker
 
 # Access and refresh tokens, client secrets, and anything that begins like a JWT.
-SECRET = re.compile(r"as[arc]_[A-Za-z0-9_-]{20}|eyJ[A-Za-z0-9_-]{10}")
+SECRET = re.compile(r"as[ars]_[A-Za-z0-9_-]{20}|eyJ[A-Za-z0-9_-]{10}")
 SCRIPT_SEES = """() => JSON.stringify([
     document.cookie, {...localStorage}, {...sessionStorage}, document.documentElement.outerHTML, history.state, name,
     location.href, performance.getEntries().map(entry => entry.name),

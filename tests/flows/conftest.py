@@ -10,6 +10,7 @@ import pytest
 
 from pytest_authserver import AuthServer
 from tests.faults.deployment import Deployment, deployed
+from tests.flows.racing import race
 from tests.servers.process import free_port
 
 # One worker each, and patience where the machine is slow: these tests are about what happens, not how fast.
@@ -40,9 +41,9 @@ def deployment_on(database: str, folder: Path, request: pytest.FixtureRequest) -
         yield made
 
 
-@pytest.fixture(scope="module", params=DATABASES)
+@pytest.fixture(scope="session", params=DATABASES)
 def nodes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
     """Two server processes over one database."""
     with deployment_on(request.param, tmp_path_factory.mktemp("nodes"), request) as deployment:
-        served = [deployment.serve(), deployment.serve(free_port(), AUTHSERVER_ISSUER=deployment.world.issuer)]
+        served = race([deployment.serve, lambda: deployment.serve(free_port())])
         yield Nodes(deployment.world, tuple(node.http for node in served))

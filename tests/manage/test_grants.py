@@ -129,7 +129,9 @@ def test_a_jwt_is_entered_by_its_jti(store: Store, grant: Grant):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "x", "a.b.c", crypto.new_handle(crypto.Kind.CODE)[0], jwt_with(jti="j", exp=1), jwt_with()]
+    "text",
+    ["", "x", "a.b.c", crypto.write_handle(crypto.Kind.CODE, b"c" * 32), jwt_with(jti="j", exp=1), jwt_with()],
+    ids=["nothing", "a letter", "three letters", "a code", "a JWT that has ended", "a JWT of nothing"],
 )
 def test_what_is_no_token_of_ours_is_refused(store: Store, text: str):
     with pytest.raises(ManageError):

@@ -132,7 +132,7 @@ def test_who_takes_the_place_of_an_interaction_does_not_take_its_decision(
     authserver: AuthServer, asking: RegisteredClient, alice: User
 ):
     browser = authserver.browser(alice)
-    page, first = _begin(authserver, browser, asking)
+    _, first = _begin(authserver, browser, asking)
     server, name = authserver.server, read_browser(browser.http.cookies[cookie_name(authserver.settings)])
     assert name is not None
     waiting, session = load(server, first, name.id), live_sessions(server, name)[0]
