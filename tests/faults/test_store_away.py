@@ -187,4 +187,3 @@ def test_while_another_process_writes_to_sqlite_reads_go_on_and_writers_are_told
         other.close()
     # The refresh token that could not be used is as good as before.
     assert caller.statuses() == GOOD
-

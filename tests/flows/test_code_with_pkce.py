@@ -102,8 +102,7 @@ def test_a_web_application_signs_its_user_in_and_calls_an_api(authserver: AuthSe
 
         # Alice comes again: nothing is asked.
         page = browser.visit(f"{metadata['authorization_endpoint']}?{urlencode(request)}")
-        assert page.location is not None
-        assert "code=" in page.location
+        assert "code" in page.callback
 
         # She signs out: what the application holds is dead.
         page = browser.visit(f"{metadata['end_session_endpoint']}?{urlencode({'id_token_hint': tokens['id_token']})}")
@@ -149,9 +148,3 @@ def test_a_stolen_code_is_worth_nothing_without_the_verifier(authserver: AuthSer
     }
     assert authserver.post("/token", **stolen).json()["error"] == "invalid_grant"
     assert authserver.post("/token", **stolen, code_verifier="a" * 43).json()["error"] == "invalid_grant"
-
-
-def test_the_stories_walk_in_the_kit_too(authserver: AuthServer) -> None:
-    authserver.user("alice")
-    tokens = authserver.sign_in(authserver.client(), "alice")
-    assert {"access_token", "refresh_token", "id_token"} <= tokens.keys()
