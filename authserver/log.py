@@ -14,7 +14,7 @@ import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
-from time import perf_counter_ns
+from time import perf_counter_ns, time
 from typing import Any, Final, TextIO
 
 import orjson
@@ -25,9 +25,9 @@ from authserver.settings import Settings
 ACCESS: Final = "authserver.access"
 _LINES: Final = 64
 _SECONDS: Final = 0.2
-# Our own handles by their prefix and length, and whatever begins like a JWT. Two patterns, each beginning with fixed
-# letters: a line that holds neither is searched four times as fast. A match needs no letter at its end, because looking
+# Our own handles by their prefix and length, and whatever begins like a JWT. A match needs no letter at its end, because looking
 # for one from each of many beginnings takes the square of a long path's time.
+_BEGINNING: Final = "as"  # of every prefix
 _PREFIXES: Final = "|".join(kind.prefix for kind in Kind)
 _HANDLE: Final = re.compile(rf"({_PREFIXES})[A-Za-z0-9_-]{{24,}}")
 _JWT: Final = re.compile(r"eyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)*")
@@ -35,11 +35,16 @@ _UNSAFE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200b-\u200f\u202a
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _access: Final = logging.getLogger(ACCESS)
 _SIZE: Final = len(vars(logging.makeLogRecord({})))
+# What the records of all requests have in common; working it out for each is a third of a line's cost.
+_RECORD: Final = vars(logging.LogRecord(ACCESS, logging.INFO, "", 0, "request", None, None))
 
 
 def redact(text: str) -> str:
     """Return the text with every token and secret of ours, and every JWT, cut out."""
-    return _JWT.sub("[jwt...]", _HANDLE.sub(r"[\1...]", text))
+    # Most lines hold neither, and "in" is twenty times as fast as a search.
+    if _BEGINNING in text:
+        text = _HANDLE.sub(r"[\1...]", text)
+    return _JWT.sub("[jwt...]", text) if "eyJ" in text else text
 
 
 def one_line(text: str) -> str:
@@ -153,18 +158,18 @@ class StandardError(logging.StreamHandler[TextIO]):
 def access(environ: Mapping[str, Any], endpoint: str, status: int, started: int) -> None:
     """Log one answered request; ``started`` is its ``perf_counter_ns``. The query holds secrets and is left out."""
     if _access.isEnabledFor(logging.INFO):
-        _access.info(
-            "request",
-            {
-                "method": environ.get("REQUEST_METHOD"),
-                "path": environ.get("PATH_INFO"),
-                "endpoint": endpoint,
-                "status": status,
-                "ms": (perf_counter_ns() - started) // 10_000 / 100,
-                "address": environ.get("REMOTE_ADDR"),
-                "request_id": environ.get("authserver.request_id"),
-            },
-        )
+        facts = {
+            "method": environ.get("REQUEST_METHOD"),
+            "path": environ.get("PATH_INFO"),
+            "endpoint": endpoint,
+            "status": status,
+            "ms": (perf_counter_ns() - started) // 10_000 / 100,
+            "address": environ.get("REMOTE_ADDR"),
+            "request_id": environ.get("authserver.request_id"),
+        }
+        record = logging.LogRecord.__new__(logging.LogRecord)
+        record.__dict__ = {**_RECORD, "args": facts, "created": time()}
+        _access.handle(record)
 
 
 def configure(settings: Settings) -> None:

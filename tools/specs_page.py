@@ -21,18 +21,34 @@ def _link(source: Source) -> str:
 
 
 def _tests(source: Source) -> str:
+    """Return the test file of the same name and how many cases it tells, or that there is none."""
     _, package, module = source.name.split(".")
     where = f"tests/{package}/test_{module}.py"
-    return f"[{where}](../{where})" if (ROOT / where).is_file() else "none yet"
+    if not (ROOT / where).is_file():
+        return "none yet"
+    told = sum(
+        isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
+        for node in ast.walk(ast.parse((ROOT / where).read_text()))
+    )
+    return f"[{told}](../{where})"
+
+
+def _state(source: Source, registered: str) -> str:
+    """Say whether the registry runs the file, or other files stand on it."""
+    module = source.name.rpartition(".")[2]
+    if f"{module}." not in registered:
+        return "engine"
+    return "on" if "none yet" not in _tests(source) else "on, untested"
 
 
 def _table(prefix: str) -> str:
+    registered = next((ast.unparse(source.tree) for source in shipped() if source.name == "authserver.registry"), "")
     rows = [
-        f"| {_link(source)} | [{source.where}](../{source.where}) | {_tests(source)} |"
+        f"| {_link(source)} | [{source.where}](../{source.where}) | {_tests(source)} | {_state(source, registered)} |"
         for source in shipped()
         if source.name.startswith(prefix)
     ]
-    return "\n".join(["| specification | file | tests |", "|---|---|---|", *rows])
+    return "\n".join(["| specification | file | tests | state |", "|---|---|---:|---|", *rows])
 
 
 def _stages() -> str:
@@ -50,7 +66,10 @@ def _stages() -> str:
 
 def pages() -> Pages:
     """Write the page that is to be stored."""
-    head = f"{NOTICE}\n\n# Specifications\n\nWhere each specification lives, and in which order its steps run."
+    head = (
+        f"{NOTICE}\n\n# Specifications\n\nWhere each specification lives, how many cases its tests tell, and the order in which "
+        "its steps run. *On*: the registry runs it. *Engine*: the others stand on it."
+    )
     tables = [f"## {title}\n\n{_table(prefix)}" for prefix, title in FOLDERS.items()]
     order = "## Order\n\nThe tuples of `authserver/registry.py`; the order is part of the security of each stage."
     return {PAGE: "\n\n".join([head, *tables, order, _stages()]).rstrip() + "\n"}

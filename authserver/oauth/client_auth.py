@@ -12,6 +12,7 @@ Plugs into: CLIENT_AUTH, METADATA.
 from base64 import b64decode
 from binascii import Error as Base64Error
 from collections.abc import Mapping
+from contextlib import suppress
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote_plus
@@ -97,8 +98,7 @@ def assertion(server: "Server", request: Request) -> Client | None:
         client = _client(server, jwt.text(parsed.claims, "sub"))
         if client is None or jwt.text(parsed.claims, "iss") != client.client_id:
             return None
-        key, algorithms = _assertion_key(server, client, parsed)
-        jwt.verify(parsed, key, algorithms)
+        _verify(server, client, parsed)
         _check_assertion(server, request, client, parsed)
     except jwt.InvalidJWT:
         return None
@@ -169,22 +169,27 @@ def _read_basic(header: str) -> tuple[str, str]:
         raise errors.InvalidClient(errors.NOT_AUTHENTICATED) from None
 
 
-def _assertion_key(server: "Server", client: Client, parsed: jwt.Parsed) -> tuple[Key, frozenset[str]]:
+def _verify(server: "Server", client: Client, parsed: jwt.Parsed) -> None:
     method, pinned = client.token_endpoint_auth_method, client.token_endpoint_auth_signing_alg
     if method == "client_secret_jwt":
-        return _shared_key(server, client), frozenset({"HS256"})
-    if method != "private_key_jwt":
+        _verify_shared(server, client, parsed)
+    elif method == "private_key_jwt":
+        algorithms = frozenset({pinned}) & jwt.ASYMMETRIC if pinned else jwt.ASYMMETRIC
+        jwt.verify(parsed, server.client_key(client, parsed), algorithms)
+    else:
         msg = "the client is registered for another method"
         raise jwt.InvalidJWT(msg)
-    return server.client_key(client, parsed), frozenset({pinned}) & jwt.ASYMMETRIC if pinned else jwt.ASYMMETRIC
 
 
-def _shared_key(server: "Server", client: Client) -> Key:
+def _verify_shared(server: "Server", client: Client, parsed: jwt.Parsed) -> None:
+    """Check the signature under each secret of the client: while one is rotated there are several."""
     moment = now()
     for known in client.secrets:
         if known.sealed is not None and (known.expires_at is None or moment < known.expires_at):
-            return OctKey.import_key(open_client_secret(server.sealer, client.client_id, known.sealed))
-    msg = "the client has no shared secret"
+            key = OctKey.import_key(open_client_secret(server.sealer, client.client_id, known.sealed))
+            with suppress(jwt.InvalidJWT):
+                return jwt.verify(parsed, key, frozenset({"HS256"}))
+    msg = "signed with no secret of the client"
     raise jwt.InvalidJWT(msg)
 
 

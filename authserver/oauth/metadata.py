@@ -40,8 +40,7 @@ def document(server: "Server") -> dict[str, Any]:
 
 def respond(server: "Server", request: Request) -> Answer:
     """Answer the document (3.2)."""
-    body = server.metadata_document()
-    return cacheable(request, body, f'"{hashlib.sha256(body).hexdigest()[:32]}"')
+    return cacheable(request, *server.metadata_document())
 
 
 def respond_jwks(server: "Server", request: Request) -> Answer:
@@ -58,6 +57,7 @@ def cacheable(request: Request, body: bytes, etag: str) -> Answer:
     return Answer(200, body, headers)
 
 
-def dump(whole: dict[str, Any]) -> bytes:
-    """Return the document as bytes."""
-    return orjson.dumps(whole)
+def dump(whole: dict[str, Any]) -> tuple[bytes, str]:
+    """Return the document as bytes, and its strong entity tag."""
+    body = orjson.dumps(whole)
+    return body, f'"{hashlib.sha256(body).hexdigest()[:32]}"'

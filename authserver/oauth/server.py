@@ -64,7 +64,7 @@ class Server(rfc6749.AuthorizationServer):
         self._grants = {grant.GRANT_TYPE: grant for grant in registry.GRANTS}
         self._clients: dict[str, tuple[int, Client]] = {}
         self._resources: tuple[int, dict[str, Resource], frozenset[str]] = (0, {}, frozenset())
-        self._document: tuple[frozenset[str], bytes] | None = None
+        self._document: tuple[frozenset[str], tuple[bytes, str]] | None = None
 
     # What is read often and changes seldom is kept for a second (DECISIONS, Client authentication).
 
@@ -105,8 +105,8 @@ class Server(rfc6749.AuthorizationServer):
             self._resources = (moment, rows, names)
         return self._resources
 
-    def metadata_document(self) -> bytes:
-        """Return the metadata as bytes, made again only when the set of scopes has changed."""
+    def metadata_document(self) -> tuple[bytes, str]:
+        """Return the metadata as bytes, with its entity tag; made again only when the set of scopes has changed."""
         try:
             scopes = self.resource_scopes()
         except StoreError:

@@ -79,7 +79,8 @@ def _client(server: "Server", parameters: Mapping[str, str], claims: dict[str, A
         msg = "The application named itself differently from the sign-in that it wants to end."
         raise InvalidLogout(msg)
     client_id = claims["aud"] if claims is not None else named
-    return server.query_client(client_id) if client_id and client_id.isascii() and client_id.isprintable() else None
+    client = server.query_client(client_id) if client_id and client_id.isascii() and client_id.isprintable() else None
+    return client if client is not None and client.disabled_at is None else None
 
 
 def _location(parameters: Mapping[str, str], client: Client | None, *, proven: bool) -> str | None:

@@ -1,6 +1,6 @@
 """Grants: acts of authorization, each with its code as a state of it."""
 
-from sqlalchemy import and_, exists, select, update
+from sqlalchemy import ColumnElement, and_, exists, not_, select, update
 
 from authserver import clock
 from authserver.records import Event, Grant
@@ -8,7 +8,7 @@ from authserver.store.database import Database, Transaction
 from authserver.store.liveness import grant_lives
 from authserver.store.revoking import revoke_grants
 from authserver.store.statement import NOW, octets, text
-from authserver.store.tables import grants, users
+from authserver.store.tables import grants, sessions, users
 
 COLUMNS = tuple(grants.c[name] for name in Grant._fields)
 
@@ -32,6 +32,7 @@ class Grants:
                 grant_lives(),
                 # A code is only ever a person's: without a user it opens nothing.
                 exists(select(users.c.sub).where(users.c.sub == grants.c.sub).correlate(grants)),
+                not_(_of_outdated_session()),
             )
             .values(redeemed_at=NOW)
             .returning(*COLUMNS),
@@ -108,3 +109,13 @@ class Grants:
             return revoked
 
         return self._database.transaction(work, lasting=True)
+
+
+def _of_outdated_session() -> ColumnElement[bool]:
+    """Say that a grant was opened in a session from before its user's password was changed or the account disabled.
+
+    Such a grant was on its way into the table when the others of its user were revoked, and was opened after them.
+    """
+    session = select(sessions.c.sid).join_from(sessions, users, users.c.sub == sessions.c.sub)
+    outdated = session.where(sessions.c.sid == grants.c.sid, sessions.c.created_at < users.c.not_before)
+    return exists(outdated.correlate(grants))

@@ -60,6 +60,13 @@ class Headers(Mapping[str, str]):
         value: str = self._environ["HTTP_" + name.upper().replace("-", "_")]
         return value
 
+    def __contains__(self, name: object) -> bool:
+        # Mapping's own get and "in" find out by an exception that something is not there.
+        return isinstance(name, str) and "HTTP_" + name.upper().replace("-", "_") in self._environ
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return self._environ.get("HTTP_" + name.upper().replace("-", "_"), default)
+
     def __iter__(self) -> Iterator[str]:
         return (name[5:].replace("_", "-").title() for name in self._environ if name.startswith("HTTP_"))
 

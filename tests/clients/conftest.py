@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from joserfc.jwk import ECKey
+from joserfc.jwk import ECKey, RSAKey
 
 from pytest_authserver import AuthServer, Browser, RegisteredClient
 from pytest_authserver.server import PASSWORD
@@ -28,6 +28,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.parent == Path(__file__).parent:
             item.add_marker("clients")
+
+
+@pytest.fixture(autouse=True)
+def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the machine says about proxies does not concern clients of a server on loopback."""
+    monkeypatch.setenv("NO_PROXY", "*")
 
 
 @pytest.fixture(scope="session")
@@ -64,12 +70,14 @@ def register(server: AuthServer) -> Callable[..., RegisteredClient]:
         if method == "none":
             members["grant_types"] = ["authorization_code", "refresh_token"]
         if method == "private_key_jwt":
-            members["jwks"] = {
-                "keys": [ECKey.import_key(pem("p256"), {"kid": "mine", "use": "sig"}).as_dict(private=False)]
-            }
+            members["jwks"] = {"keys": [_public(ECKey, "p256"), _public(RSAKey, "rsa")]}
         return server.client(**members)
 
     return one
+
+
+def _public(kind: type[ECKey | RSAKey], name: str) -> dict[str, Any]:
+    return kind.import_key(pem(name), {"kid": name, "use": "sig"}).as_dict(private=False)
 
 
 @pytest.fixture

@@ -299,6 +299,20 @@ def test_a_code_is_dead_when_what_it_stands_on_is_gone(
         assert _is_alive(authserver, client, issued) == [False] * 4
 
 
+@pytest.mark.parametrize("happens", [_disable_user, _change_password])
+@pytest.mark.parametrize("scope", ["openid", "openid offline_access"])
+def test_a_code_that_was_on_its_way_when_its_session_became_outdated_is_dead(
+    authserver: AuthServer, client: RegisteredClient, happens: Callable[..., None], scope: str
+):
+    user = authserver.user(f"late{happens.__name__}{len(scope)}")
+    before = authserver.allow(client, user, scope=scope)
+    happens(authserver, user, client, before)
+    # Whoever had read the session before goes on and opens a grant after.
+    late = authserver.allow(client, user, scope=scope, session=before.session)
+    users.set_disabled(authserver.store, user, disabled=False, actor="test")
+    assert_refused(authserver.redeem(client, late), "invalid_grant")
+
+
 def test_a_code_for_offline_access_outlives_the_session(authserver: AuthServer, client: RegisteredClient, bob: User):
     allowed = authserver.allow(client, bob, scope="openid offline_access")
     _end_session(authserver, bob, client, allowed)

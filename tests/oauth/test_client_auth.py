@@ -222,6 +222,20 @@ def test_after_a_rotation_both_secrets_work_until_the_old_one_ends(authserver: A
         assert authserver.token(new, **ITSELF).status_code == 200
 
 
+def test_after_a_rotation_both_secrets_sign_until_the_old_one_ends(authserver: AuthServer):
+    old = authserver.client(token_endpoint_auth_method="client_secret_jwt")
+    answer = clients.rotate_secret(authserver.store, authserver.sealer, old.client_id, actor="test", keep_seconds=30)
+    authserver.server.forget()
+
+    def statuses() -> list[int]:
+        proofs = [signed(claims(authserver, old), key, "HS256") for key in (old.client_secret, answer["client_secret"])]
+        return [authserver.post("/token", **ITSELF, **proof).status_code for proof in proofs]
+
+    assert statuses() == [200, 200]
+    with authserver.later(31):
+        assert statuses() == [401, 200]
+
+
 def test_a_secret_that_was_withdrawn_counts_no_more_after_a_second(authserver: AuthServer):
     old = authserver.client()
     assert authserver.token(old, **ITSELF).status_code == 200

@@ -6,10 +6,11 @@ from urllib.parse import urlencode
 import jwt
 import pytest
 
+from authserver.manage import clients
 from authserver.records import User
 from pytest_authserver import AuthServer, Browser, Page, RegisteredClient, signing_keys
 from tests.assertions import OTHER_KEY
-from tests.world import assert_sent_back, code_of
+from tests.world import assert_sent_back, assert_shown, code_of
 
 BACK = "https://client.test/bye"
 
@@ -186,6 +187,14 @@ def test_an_address_that_is_not_registered_is_never_returned_to(
     browser, hint = _sign_in(authserver, leaving, alice)
     page = _log_out(browser, id_token_hint=hint, post_logout_redirect_uri=uri, state="s")
     _assert_asks(authserver, leaving, browser, page)
+
+
+def test_a_client_that_was_switched_off_is_not_returned_to(authserver: AuthServer, alice: User):
+    client = authserver.client(trusted=True, post_logout_redirect_uris=[BACK])
+    browser, hint = _sign_in(authserver, client, alice)
+    clients.set_disabled(authserver.store, client.client_id, disabled=True, actor="test")
+    authserver.server.forget()
+    assert_shown(_log_out(browser, id_token_hint=hint, post_logout_redirect_uri=BACK), "invalid_logout")
 
 
 def test_a_hint_that_we_did_not_write_is_no_proof(authserver: AuthServer, leaving: RegisteredClient, alice: User):

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from authserver import registry
 from pytest_authserver import AuthServer, RegisteredClient
+from tests.web.bad_values import BAD_VALUES
 
 FORM = "application/x-www-form-urlencoded"
 POSTS = [path for _, path, methods, _ in registry.ENDPOINTS if "POST" in methods]
@@ -28,31 +29,6 @@ PAGE_FORMS = {
     "/account/sessions": ("sid", "csrf_token"),
     "/account/apps": ("client_id", "csrf_token"),
     "/account/security": ("current", "new", "csrf_token"),
-}
-# Already encoded as they travel.
-BAD_VALUES = {
-    "empty": "",
-    "nul": "%00",
-    "nul inside": "a%00b",
-    "not utf-8": "%ff",
-    "overlong utf-8": "%c0%af",
-    "half a surrogate pair": "%ed%a0%80",
-    "control characters": "%01%07%1b%5b31m",
-    "line break": "a%0d%0aSet-Cookie:%20x=1",
-    "broken encoding": "%zz%2",
-    "quotes": quote("'\"><script>alert(1)</script>"),
-    "sql": quote("x' OR '1'='1' --"),
-    "path": quote("../../../../etc/passwd"),
-    "right to left": quote("\u202egnp.exe\u200b"),
-    "a thousand": "a" * 1024,
-    "sixteen thousand": "a" * 16_000,
-    "a big number": "9" * 5000,
-    "minus": "-1",
-    "json": quote('{"a":[1,2,{"b":null}]}'),
-    "three dots": "a.b.c",
-    "only dots": "..",
-    "a jwt of nothing": "e30.e30.e30",
-    "a handle": "asa_" + "A" * 43 + "AAAAAA",
 }
 NAMES = sorted(registry.PARAMETERS | {"resource", "interaction", "posted", "unknown"})
 

@@ -16,7 +16,7 @@ async function authentication() {
   const der = createPrivateKey(asked.private_key).export({ type: "pkcs8", format: "der" });
   const algorithm = { name: "ECDSA", namedCurve: "P-256" };
   const key = await webcrypto.subtle.importKey("pkcs8", der, algorithm, false, ["sign"]);
-  return client.PrivateKeyJwt({ key, kid: "mine" });
+  return client.PrivateKeyJwt({ key, kid: "p256" });
 }
 
 const config = await client.discovery(new URL(asked.issuer), asked.client_id, undefined, await authentication(), {
