@@ -66,10 +66,11 @@ def _stages() -> str:
 
 def pages() -> Pages:
     """Write the page that is to be stored."""
-    head = (
-        f"{NOTICE}\n\n# Specifications\n\nWhere each specification lives, how many cases its tests tell, and the order in which "
-        "its steps run. *On*: the registry runs it. *Engine*: the others stand on it."
+    text = (
+        "Where each specification lives, how many cases its tests tell, and the order in which its steps run. *On*: the "
+        "registry runs it. *Engine*: the others stand on it."
     )
+    head = f"{NOTICE}\n\n# Specifications\n\n{text}"
     tables = [f"## {title}\n\n{_table(prefix)}" for prefix, title in FOLDERS.items()]
     order = "## Order\n\nThe tuples of `authserver/registry.py`; the order is part of the security of each stage."
     return {PAGE: "\n\n".join([head, *tables, order, _stages()]).rstrip() + "\n"}
