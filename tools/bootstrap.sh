@@ -26,6 +26,8 @@ if [ ! -d "${HOME:-}" ]; then
 fi
 # What a shell or another environment may have left behind to send an installation elsewhere.
 unset PYTHONHOME PYTHONPATH VIRTUAL_ENV PIP_USER PIP_TARGET PIP_PREFIX PIP_REQUIRE_VIRTUALENV
+# The certificates of the machine, which pip trusts as well, beside the ones that uv brings.
+export UV_SYSTEM_CERTS="${UV_SYSTEM_CERTS:-true}"
 # uv does not read pip's settings: hand over where an operator's index and certificates are.
 if [ -n "${PIP_INDEX_URL:-}" ]; then export UV_DEFAULT_INDEX="${UV_DEFAULT_INDEX:-$PIP_INDEX_URL}"; fi
 if [ -n "${PIP_CERT:-}" ]; then export SSL_CERT_FILE="${SSL_CERT_FILE:-$PIP_CERT}"; fi

@@ -67,8 +67,8 @@ def _stages() -> str:
 def pages() -> Pages:
     """Write the page that is to be stored."""
     text = (
-        "Where each specification lives, how many cases its tests tell, and the order in which its steps run. *On*: the "
-        "registry runs it. *Engine*: the others stand on it."
+        "Where each specification lives, how many cases its tests tell, and the order in which its steps run. *On*: the"
+        " registry runs it. *Engine*: the others stand on it."
     )
     head = f"{NOTICE}\n\n# Specifications\n\n{text}"
     tables = [f"## {title}\n\n{_table(prefix)}" for prefix, title in FOLDERS.items()]

@@ -108,9 +108,13 @@ def hints(server: "Server", request: Request) -> None:
     hint = request.parameters.get("id_token_hint")
     if hint is not None:
         try:
-            request.hinted_sub = jwt.text(read_id_token(server, hint), "sub")
+            claims = read_id_token(server, hint)
+            request.hinted_sub = jwt.text(claims, "sub")
         except jwt.InvalidJWT:
             raise errors.InvalidRequest(errors.HINT) from None
+        # Whoever came by the ID token of another client must not ask with it who is signed in here.
+        if claims.get("aud") != request.client.client_id:
+            raise errors.InvalidRequest(errors.HINT)
 
 
 def read_id_token(server: "Server", token: str) -> dict[str, Any]:

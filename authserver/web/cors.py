@@ -4,6 +4,7 @@
 Never with credentials, never ``null``, never on introspection and pages; also on error answers.
 """
 
+from threading import Lock
 from typing import Final
 
 from authserver.clock import SECOND, now
@@ -30,6 +31,7 @@ class Origins:
     def __init__(self, server: Server) -> None:
         self._server = server
         self._kept: tuple[int, frozenset[str]] = (0, frozenset())
+        self._reading = Lock()
 
     def headers(self, endpoint: str, origin: str | None) -> Headers:
         """Return the headers for an answer of this endpoint to a script of this origin."""
@@ -49,11 +51,15 @@ class Origins:
 
     def _registered(self) -> frozenset[str]:
         moment = now()
-        if not 0 <= moment - self._kept[0] < _KEEP:
+        # One thread reads them all; the others go on with what they have, and only the first ones wait.
+        if not 0 <= moment - self._kept[0] < _KEEP and self._reading.acquire(blocking=self._kept[0] == 0):
             try:
-                clients = self._server.store.clients.all()
+                if not 0 <= moment - self._kept[0] < _KEEP:
+                    clients = self._server.store.clients.all()
+                    origins = (client.origins for client in clients if client.disabled_at is None)
+                    self._kept = (moment, frozenset().union(*origins))
             except StoreError:
                 return self._kept[1]
-            origins = (client.origins for client in clients if client.disabled_at is None)
-            self._kept = (moment, frozenset().union(*origins))
+            finally:
+                self._reading.release()
         return self._kept[1]

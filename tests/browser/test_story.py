@@ -49,7 +49,7 @@ def test_a_day_from_welcome_to_logged_out(walk: Walk, person: Person, look: Look
     walker.at_home()
     assert [text[:11] for text in walker.notes()] == ["Buy oranges", "<b>Tea</b> "]
     page.click("#notes li:first-child button")
-    page.wait_for_function("document.querySelectorAll('#notes li').length === 1")
+    page.wait_for_selector("#notes li >> nth=1", state="detached")
     assert page.inner_text("#notes-status") == "Note deleted."
     assert walker.notes()[0].startswith("<b>Tea</b>")
 

@@ -7,7 +7,6 @@ from playwright.sync_api import ConsoleMessage, Error, Page, Request
 from tests.browser.demonstration import Demonstration, Person
 
 PICTURES = Path("var/screenshots/story")
-_QUIET = "document.querySelectorAll('[aria-busy=true]').length === 0"
 
 
 class Walker:
@@ -45,7 +44,7 @@ class Walker:
     def at_home(self) -> None:
         """Wait until the cards are filled."""
         self.page.wait_for_selector("#almanac dl")
-        self.page.wait_for_function(_QUIET)
+        self.page.wait_for_selector("[aria-busy=true]", state="detached")
 
     def add(self, text: str) -> None:
         """Add a note and wait until it is listed."""

@@ -290,6 +290,15 @@ def test_a_hint_that_we_did_not_write_is_an_invalid_request(
             assert_sent_back(page, "invalid_request", client, state="s")
 
 
+def test_the_hint_of_another_client_tells_nothing(
+    authserver: AuthServer, client: RegisteredClient, stranger: RegisteredClient, alice: User, bob: User
+):
+    hint = authserver.tokens(client, alice)["id_token"]
+    for user in (alice, bob):
+        page = ask(authserver, stranger, user, prompt="none", id_token_hint=hint, state="s")
+        assert_sent_back(page, "invalid_request", stranger, state="s")
+
+
 # How a request may arrive.
 
 

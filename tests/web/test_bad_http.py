@@ -104,7 +104,7 @@ def call(
     return int(status[:3]), headers, content
 
 
-@pytest.mark.parametrize("value", STRANGE, ids=ascii)
+@pytest.mark.parametrize("value", STRANGE, ids=lambda value: ascii(value)[1:20])
 @pytest.mark.parametrize("path", PATHS)
 def test_strange_bytes_in_any_header_are_never_a_failure(server: AuthServer, path: str, value: str) -> None:
     for header in HEADERS:
@@ -116,7 +116,7 @@ def test_strange_bytes_in_any_header_are_never_a_failure(server: AuthServer, pat
                 assert status < 500, f"{method} {path} {header}: {prefix}{value[:20]!r}"
 
 
-@pytest.mark.parametrize("value", STRANGE, ids=ascii)
+@pytest.mark.parametrize("value", STRANGE, ids=lambda value: ascii(value)[1:20])
 def test_strange_bytes_in_the_path_or_the_query_are_never_a_failure(server: AuthServer, value: str) -> None:
     for path in PATHS:
         for method in ("GET", "POST"):
