@@ -24,7 +24,7 @@ from authserver.settings import Settings, SettingsError
 log = logging.getLogger("authserver.serve")
 
 _BACKLOG: Final = 1024
-_HEAD: Final = 32 * 1024  # bytes of a request's head that are read; the limits of DECISIONS are below that
+_HEAD: Final = 24 * 1024  # bytes of a head: 8 KiB of URL and 16 KiB of header (DECISIONS, Limits)
 _HEAD_MS: Final = 15_000  # time for the head to arrive
 _IDLE_THREAD: Final = 60  # seconds after which a thread without work ends
 _JOB_STEP: Final = 2.0  # seconds that a step of the work beside the requests may take to end

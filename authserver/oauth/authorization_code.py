@@ -15,7 +15,7 @@ from authlib.oauth2.rfc6749 import grants
 
 from authserver.clock import SECOND, now
 from authserver.crypto import Kind, digest, digest_of, new_handle, new_id, write_handle
-from authserver.oauth import errors, issue
+from authserver.oauth import errors, issue, scope
 from authserver.oauth.request import AuthorizationRequest, Request
 from authserver.oauth.server import Issuing
 from authserver.records import Grant, Session
@@ -79,7 +79,7 @@ class AuthorizationCodeGrant(Issuing, grants.AuthorizationCodeGrant):  # type: i
         if grant is None:
             return None
         self.request.grant = grant
-        self.request.granted_scope = grant.scope
+        self.request.granted_scope = scope.of_today(client, grant.scope)
         return RedeemedCode(grant, self.request)
 
     def authenticate_user(self, authorization_code: RedeemedCode) -> str | None:

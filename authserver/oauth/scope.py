@@ -59,13 +59,16 @@ def requested_by_itself(server: "Server", client: Client, scope: str | None) -> 
     return requested(server, client, scope or None) if scope else _none()
 
 
+def of_today(client: Client, granted: str) -> str:
+    """Return what is left of a grant's scope: the client may have been deprived of some of it since."""
+    return " ".join([value for value in granted.split() if value in client.scopes])
+
+
 def still_allowed(client: Client, granted: str) -> str:
-    """Return what a client may have of a grant's scope today; raises InvalidGrant when offline access was taken from it."""
-    values = granted.split()
-    kept = [value for value in values if value in client.scopes]
-    if "offline_access" in set(values).difference(kept):
+    """Return what is left of a grant's scope; raises InvalidGrant when offline access was taken from the client."""
+    if "offline_access" in granted.split() and "offline_access" not in client.scopes:
         raise errors.InvalidGrant(errors.REFRESH_INVALID)
-    return " ".join(kept)
+    return of_today(client, granted)
 
 
 def narrowed(granted: str, scope: str | None) -> str:

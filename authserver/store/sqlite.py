@@ -19,6 +19,7 @@ from sqlalchemy.dialects.sqlite import Insert
 from sqlalchemy.pool import NullPool
 
 from authserver.settings import Settings, SettingsError
+from authserver.store.checkpoint import LONGEST_LOG, Checkpoints
 from authserver.store.connection import Link, Links
 from authserver.store.database import Database, T, Transaction
 from authserver.store.errors import BadValue, Busy, Conflict, StoreError, Unavailable
@@ -76,6 +77,7 @@ class SqliteDatabase(Database):
         # Only who holds the gate takes one of these, so there is one of each. Taking-away verbs survive power loss.
         self._lasting = Links(lambda: self.open_as(full=True), 1, self._busy)
         self._hurried = Links(lambda: self.open_as(full=True, wait=0), 1, self._busy)
+        self._checkpoints = Checkpoints(self.connect)
         self._reset_gate()
 
     def _reset_gate(self) -> None:
@@ -86,9 +88,11 @@ class SqliteDatabase(Database):
         super().after_fork()
         self._lasting.forget()
         self._hurried.forget()
+        self._checkpoints.reset()
         self._reset_gate()
 
     def close(self) -> None:
+        self._checkpoints.close()
         super().close()
         self._lasting.close()
         self._hurried.close()
@@ -130,6 +134,7 @@ class SqliteDatabase(Database):
                 driver.execute("PRAGMA journal_mode=WAL").fetchone()
             driver.execute(f"PRAGMA synchronous={'FULL' if full else 'NORMAL'}")
             driver.execute("PRAGMA foreign_keys=ON")
+            driver.execute(f"PRAGMA wal_autocheckpoint={LONGEST_LOG}")
         except BaseException:
             driver.close()
             raise
@@ -174,6 +179,7 @@ class SqliteDatabase(Database):
             raise
         else:
             self._hurry_until = 0.0
+            self._checkpoints.written()
             return result
         finally:
             self._gate.release()

@@ -50,16 +50,21 @@ class Origins:
         return [*allowed, *_PREFLIGHT] if any(name == "Access-Control-Allow-Origin" for name, _ in allowed) else allowed
 
     def _registered(self) -> frozenset[str]:
-        moment = now()
-        # One thread reads them all; the others go on with what they have, and only the first ones wait.
-        if not 0 <= moment - self._kept[0] < _KEEP and self._reading.acquire(blocking=self._kept[0] == 0):
+        # One thread reads them all; the others go on with what there is, and only the first ones of a process wait.
+        if not self._is_fresh() and self._reading.acquire(blocking=self._kept[0] == 0):
             try:
-                if not 0 <= moment - self._kept[0] < _KEEP:
-                    clients = self._server.store.clients.all()
-                    origins = (client.origins for client in clients if client.disabled_at is None)
-                    self._kept = (moment, frozenset().union(*origins))
-            except StoreError:
-                return self._kept[1]
+                if not self._is_fresh():
+                    self._kept = (now(), self._read())
             finally:
                 self._reading.release()
         return self._kept[1]
+
+    def _is_fresh(self) -> bool:
+        return 0 <= now() - self._kept[0] < _KEEP
+
+    def _read(self) -> frozenset[str]:
+        try:
+            clients = self._server.store.clients.all()
+        except StoreError:
+            return self._kept[1]
+        return frozenset().union(*(client.origins for client in clients if client.disabled_at is None))

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from os import urandom
 from time import perf_counter_ns
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from authserver import log
 from authserver.oauth.request import Answer
@@ -47,6 +48,7 @@ class Gateway:
         self._server = server
         self._origins = Origins(server)
         self._base = server.base_path
+        self._host = urlsplit(server.settings.issuer).netloc
         self._routes = protocol.routes(server) if server.settings.gateway else {}
         self._authorize = self._base + authorize.PATH if server.settings.gateway else None
         self._security = security.api_headers(server.settings)
@@ -71,8 +73,12 @@ class Gateway:
         route = self._routes.get(path)
         if route is not None:
             return route.name, self._protocol(environ, route)
-        if len(path) + len(environ.get("QUERY_STRING", "")) > MAX_URL:
+        query: str = environ.get("QUERY_STRING", "")
+        if len(path) + len(query) > MAX_URL:
             return "-", Answer(414, b"", [])
+        if not query.isascii():
+            # RFC 3986 2: the characters of a URL are ASCII; what else comes is not encoded, and Flask cannot read it.
+            return "-", Answer(400, b"", [])
         if path == self._authorize:
             return "authorize", authorize.quick(self._server, environ)
         if self._base and not path.startswith(self._base + "/"):
@@ -100,6 +106,8 @@ class Gateway:
             log.access(environ, "page", int(status[:3]), started)
             return start_response(status, [*headers, ("X-Request-ID", environ["authserver.request_id"])], *more)
 
+        # Nothing that a page says may come from the Host header, and a malformed one would leave it without URLs.
+        environ["HTTP_HOST"] = self._host
         if self._base:
             environ["SCRIPT_NAME"] = self._base
             environ["PATH_INFO"] = environ["PATH_INFO"][len(self._base) :]

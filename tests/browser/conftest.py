@@ -39,7 +39,8 @@ def walk(
     walkers: list[Walker] = []
 
     def start(look: Look = DESKTOP, **options: object) -> Walker:
-        walkers.append(Walker(demonstration, new_page(look, **options), f"{request.node.originalname}-{look}"))
+        story = request.node.originalname.removeprefix("test_")
+        walkers.append(Walker(demonstration, new_page(look, **options), story, look))
         return walkers[-1]
 
     yield start

@@ -5,6 +5,7 @@ from pathlib import Path
 from playwright.sync_api import ConsoleMessage, Error, Page, Request
 
 from tests.browser.demonstration import Demonstration, Person
+from tests.servers.looks import Look
 
 PICTURES = Path("var/screenshots/story")
 
@@ -12,10 +13,11 @@ PICTURES = Path("var/screenshots/story")
 class Walker:
     """A page in a browser of its own, with a record of what it received."""
 
-    def __init__(self, demonstration: Demonstration, page: Page, name: str) -> None:
+    def __init__(self, demonstration: Demonstration, page: Page, story: str, look: Look) -> None:
         self.demo = demonstration
         self.page = page
-        self.name = name
+        self.look = look
+        self.pictures = PICTURES / story
         self.violations: list[str] = []
         self.received: dict[str, list[str]] = {}
         self.policies: dict[str, str] = {}
@@ -64,9 +66,9 @@ class Walker:
 
     def picture(self, name: str, page: Page | None = None) -> None:
         """Keep a picture for people; check on the way that nothing sticks out."""
-        PICTURES.mkdir(parents=True, exist_ok=True)
+        self.pictures.mkdir(parents=True, exist_ok=True)
         shown = page or self.page
-        shown.screenshot(path=PICTURES / f"{self.name}-{name}.png", full_page=True)
+        shown.screenshot(path=self.pictures / f"{name}-{self.look}.png", full_page=True)
         wide, window = shown.evaluate("[document.documentElement.scrollWidth, innerWidth]")
         assert wide <= window, f"{shown.url} is {wide} wide in a window of {window}"
 

@@ -36,6 +36,8 @@ def chunked(path: bytes, *pieces: bytes) -> bytes:
 FIELDS: Final = b"&".join(b"f%d=1" % number for number in range(10_000))
 REFUSED: Final = {
     "a header of 64 KiB": GET % (b"/jwks", b"X-Long: " + b"x" * 64 * KIB + b"\r\n"),
+    "headers of 32 KiB together": GET % (b"/jwks", b"".join(b"X-%d: %s\r\n" % (n, b"x" * 8000) for n in range(4))),
+    "a cookie of 100 KiB": GET % (b"/login", b"Cookie: a=" + b"x" * 100 * KIB + b"\r\n"),
     "500 headers": GET % (b"/jwks", b"".join(b"X-%d: 1\r\n" % number for number in range(500))),
     "a URL of 16 KiB, endpoint": GET % (b"/jwks?" + b"x" * 16 * KIB, b""),
     "a URL of 16 KiB, page": GET % (b"/login?" + b"x" * 16 * KIB, b""),

@@ -319,6 +319,18 @@ def test_a_code_for_offline_access_outlives_the_session(authserver: AuthServer, 
     assert authserver.redeem(client, allowed).status_code == 200
 
 
+def test_a_scope_that_was_taken_away_since_is_not_in_the_tokens(authserver: AuthServer, alice: User):
+    client = authserver.client(trusted=True, scope="openid email offline_access")
+    allowed = authserver.allow(client, alice, scope="openid email offline_access")
+    metadata = {**authserver.store.clients.get(client.client_id).metadata, "scope": "openid"}
+    clients.update(authserver.store, authserver.sealer, client.client_id, metadata, actor="test")
+    authserver.server.forget()
+    tokens = authserver.redeem(client, allowed).json()
+    assert tokens["scope"] == "openid"
+    assert authserver.introspect(client, tokens["access_token"])["scope"] == "openid"
+    assert_refused(authserver.refresh(client, tokens["refresh_token"]), "invalid_grant")
+
+
 def test_a_code_of_a_disabled_client_is_dead(authserver: AuthServer, alice: User):
     client = authserver.client()
     allowed = authserver.allow(client, alice)

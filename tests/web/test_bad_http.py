@@ -139,12 +139,12 @@ def test_a_body_without_a_length_is_read_to_the_limit(server: AuthServer) -> Non
         assert call(server, "POST", path, b"token=" + b"x" * 70_000, CONTENT_LENGTH="")[0] == 413
 
 
-def test_a_body_shorter_than_it_says_is_read_as_far_as_it_goes(server: AuthServer) -> None:
+def test_a_body_shorter_than_it_says_is_refused(server: AuthServer) -> None:
     for path in ("/token", "/introspect", "/revoke"):
-        assert call(server, "POST", path, b"token=x", CONTENT_LENGTH="60000")[0] == 401
+        assert call(server, "POST", path, b"token=x", CONTENT_LENGTH="60000")[0] == 400
 
 
-@pytest.mark.parametrize("method", ["", "get", "G\x00T", "CONNECT", "PROPFIND", "X" * 1000])
+@pytest.mark.parametrize("method", ["", "G\x00T", "CONNECT", "PROPFIND", "X" * 1000])
 @pytest.mark.parametrize("path", PATHS)
 def test_a_method_that_nobody_knows_is_refused(server: AuthServer, path: str, method: str) -> None:
     assert 400 <= call(server, method, path)[0] < 500
