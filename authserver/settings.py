@@ -155,7 +155,6 @@ class Settings(BaseSettings):
     gateway: bool = Field(default=True, description="Answer protocol requests before Flask (off only to compare).")
     log_format: Literal["json", "text"] = Field("json", description="Format of log lines.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level that is logged.")
-    features: Words = Field((), description="Optional features to switch on, comma-separated.")
     tokens: Tokens = Tokens()
     sessions: Sessions = Sessions()
     keys: Keys = Keys()
@@ -182,7 +181,7 @@ class Settings(BaseSettings):
         toml = (TomlConfigSettingsSource(settings_cls, Path(file)),) if file else ()
         return (init_settings, env_settings, *toml)
 
-    @field_validator("trusted_proxies", "outbound_allow", "features", "secret_key_previous", mode="before")
+    @field_validator("trusted_proxies", "outbound_allow", "secret_key_previous", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value

@@ -65,6 +65,7 @@ class Server(rfc6749.AuthorizationServer):
         self._clients: dict[str, tuple[int, Client]] = {}
         self._resources: tuple[int, dict[str, Resource], frozenset[str]] = (0, {}, frozenset())
         self._document: tuple[frozenset[str], tuple[bytes, str]] | None = None
+        self._document_at = 0
 
     # What is read often and changes seldom is kept for a second (DECISIONS, Client authentication).
 
@@ -95,7 +96,7 @@ class Server(rfc6749.AuthorizationServer):
 
     def forget(self) -> None:
         """Drop what is kept for a second: whoever has just changed a client or a resource here sees the change."""
-        self._clients, self._resources = {}, (0, {}, frozenset())
+        self._clients, self._resources, self._document_at = {}, (0, {}, frozenset()), 0
 
     def _read_resources(self) -> tuple[int, dict[str, Resource], frozenset[str]]:
         moment = now()
@@ -107,6 +108,11 @@ class Server(rfc6749.AuthorizationServer):
 
     def metadata_document(self) -> tuple[bytes, str]:
         """Return the metadata as bytes, with its entity tag; made again only when the set of scopes has changed."""
+        moment = now()
+        if self._document is not None and 0 <= moment - self._document_at < CLIENT_CACHE:
+            return self._document[1]
+        # The time is set first: while the store is away, one request a second waits for it, and the others do not.
+        self._document_at = moment
         try:
             scopes = self.resource_scopes()
         except StoreError:
