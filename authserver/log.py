@@ -25,7 +25,7 @@ from authserver.settings import Settings
 ACCESS: Final = "authserver.access"
 _LINES: Final = 64
 _SECONDS: Final = 0.2
-# Our own handles by their prefix and length, and whatever begins like a JWT. A match needs no letter at its end, because
+# Our own handles by their prefix and length, and whatever begins like a JWT. A match needs no letter at its end:
 # looking for one from each of many beginnings takes the square of a long path's time.
 _BEGINNING: Final = "as"  # of every prefix
 _PREFIXES: Final = "|".join(kind.prefix for kind in Kind)

@@ -19,7 +19,7 @@ class RegisteredClient:
     registration: dict[str, Any] = field(repr=False)
 
     @property
-    def basic(self) -> tuple[str | bytes, str | bytes]:
+    def basic(self) -> tuple[str, str]:
         """Return the credentials for HTTP Basic."""
         return self.client_id, self.client_secret
 

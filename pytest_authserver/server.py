@@ -22,7 +22,7 @@ from authserver.oauth.request import Request
 from authserver.records import Resource, Session, User
 from authserver.settings import Settings, load_settings
 from authserver.store import Store, open_store
-from pytest_authserver import database, signing_keys
+from pytest_authserver import database
 from pytest_authserver.browser import Browser
 from pytest_authserver.records import Allowed, Pkce, RegisteredClient, new_pkce
 
@@ -58,7 +58,6 @@ class AuthServer:
         self.passwords = Passwords(self.settings.passwords)
         database.prepare(self.settings)
         self.store: Store = open_store(self.settings)
-        self.store.keys.add_first(signing_keys.sealed(self.sealer))
         self.app = create_app(self.settings, self.store)
         self.server = self.app.extensions["authserver"]
         self._http = self.http()
@@ -143,7 +142,7 @@ class AuthServer:
     def post(self, path: str, client: RegisteredClient | None = None, **parameters: Any) -> httpx2.Response:
         """Post a form to a protocol endpoint, authenticated as the client; a list repeats, None takes away."""
         sent = {name: value for name, value in parameters.items() if value is not None}
-        auth = client.basic if client is not None and client.client_secret else None
+        auth = client.basic if client is not None and client.client_secret else httpx2.USE_CLIENT_DEFAULT
         if client is not None and not client.client_secret and "client_id" not in parameters:
             sent["client_id"] = client.client_id
         return self._http.post(path, content=urlencode(sent, doseq=True), headers=_FORM, auth=auth)
