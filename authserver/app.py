@@ -32,11 +32,12 @@ def create_app(settings: Settings | None = None, store: "Store | None" = None) -
     app.extensions["authserver"] = server
     for part in (authorize, login, consent, logout, account, health):
         app.register_blueprint(part.blueprint)
-    protocol.mount(app, server)
+    endpoints = protocol.Endpoints(server)
+    protocol.mount(app, server, endpoints)
     security.protect(app)
     pages.register(app)
     errors.register(app)
-    app.wsgi_app = Gateway(app.wsgi_app, server)  # type: ignore[method-assign] # Flask's documented extension point
+    app.wsgi_app = Gateway(app.wsgi_app, server, endpoints)  # type: ignore[method-assign] # Flask's documented extension point
     return app
 
 

@@ -71,6 +71,7 @@ class KeyRing:
         self._store = store
         self._sealer = sealer
         self._interval = settings.keys.refresh_seconds
+        self._hints_live = settings.sessions.absolute_seconds * SECOND
         self._due = 0.0
         self._lock = Lock()
         self._ring = _Ring((), {}, {})
@@ -93,11 +94,14 @@ class KeyRing:
         signed = head + b"." + b64(orjson.dumps(claims)).encode()
         return (signed + b"." + b64(signer.sign(signed)).encode()).decode()
 
-    def verify(self, parsed: jwt.Parsed) -> dict[str, Any]:
-        """Check that we signed this token with a key that still counts; return its claims; raises jwt.InvalidJWT."""
+    def verify(self, parsed: jwt.Parsed, *, hint: bool = False) -> dict[str, Any]:
+        """Check that we signed this token with a key that still counts; return its claims; raises jwt.InvalidJWT.
+
+        A token that is only a ``hint`` may be as old as a session, and so may its key, unless that was compromised.
+        """
         kid = parsed.header.get("kid")
         known = self._current().verifiers.get(kid) if isinstance(kid, str) else None
-        if known is None or not known[1].publishes_at <= now() < known[1].gone_at:
+        if known is None or not known[1].publishes_at <= now() < self._end(known[1], hint=hint):
             msg = "not signed by a key of ours"
             raise jwt.InvalidJWT(msg)
         jwt.verify(parsed, known[0], frozenset({known[1].algorithm}))
@@ -113,6 +117,10 @@ class KeyRing:
             body = orjson.dumps({"keys": [orjson.loads(row.public) for row in rows]})
             self._published = kids, PublicSet(body, f'"{hashlib.sha256(body).hexdigest()[:32]}"')
         return self._published[1]
+
+    def _end(self, row: SigningKey, *, hint: bool) -> int:
+        # A compromised key is gone before it retires, or with it; what it signed proves nothing, not even as a hint.
+        return row.retires_at + self._hints_live if hint and row.gone_at > row.retires_at else row.gone_at
 
     def _current(self) -> _Ring:
         if monotonic() >= self._due and self._lock.acquire(blocking=False):

@@ -27,6 +27,7 @@ _TRIES: Final = "sign-in.tries"
 _PAUSE: Final = "sign-in.pause"
 _OWNER: Final = "sign-in.owner"
 _ADDRESS: Final = "sign-in.address"
+_STRANGER: Final = "stranger.address"
 _CLIENT: Final = "client.failures"
 _LOCAL_KEYS: Final = 10_000
 
@@ -67,6 +68,10 @@ class Limits:
     def count_sign_in_from(self, address: str) -> None:
         """Count a sign-in from an address (for IPv6 its /64); raises Exceeded past 30 a minute."""
         self.count(_ADDRESS, network_of(address), MINUTE, self._limits.sign_in_per_address)
+
+    def count_stranger(self, address: str) -> None:
+        """Count what is kept for a browser that is not known yet; raises Exceeded past 600 a minute."""
+        self.count(_STRANGER, network_of(address), MINUTE, self._limits.strangers_per_address)
 
     def count(self, space: str, key: str, window_us: int, most: int) -> None:
         """Count one try of whatever kind; raises Exceeded when it is more than ``most`` in the window."""

@@ -24,6 +24,7 @@ from authserver.settings import Settings
 
 ACCESS: Final = "authserver.access"
 _LINES: Final = 64
+_PATH: Final = 256  # characters shown of a path
 _SECONDS: Final = 0.2
 # Our own handles by their prefix and length, and whatever begins like a JWT. A match needs no letter at its end:
 # looking for one from each of many beginnings takes the square of a long path's time.
@@ -160,7 +161,7 @@ def access(environ: Mapping[str, Any], endpoint: str, status: int, started: int)
     if _access.isEnabledFor(logging.INFO):
         facts = {
             "method": environ.get("REQUEST_METHOD"),
-            "path": environ.get("PATH_INFO"),
+            "path": str(environ.get("PATH_INFO"))[:_PATH],
             "endpoint": endpoint,
             "status": status,
             "ms": (perf_counter_ns() - started) // 10_000 / 100,

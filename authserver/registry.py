@@ -69,6 +69,7 @@ AUTHORIZE_RESOLVE = (redirect_uri.check,)
 AUTHORIZE_CHECK = (
     response_modes.check,
     parameters.single,
+    authorization_code.check_state,
     authentication_request.unsupported,
     authorization_code.check_response_type,
     scope.check,

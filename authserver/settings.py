@@ -95,6 +95,9 @@ class Limits(_Section):
 
     sign_in_free: Positive = Field(5, description="Wrong passwords for one account before answers are delayed.")
     sign_in_per_address: Positive = Field(30, description="Sign-in attempts a minute from one address (IPv6: /64).")
+    strangers_per_address: Positive = Field(
+        600, description="Sign-ins begun or requests posted a minute by browsers without a cookie, from one address."
+    )
     client_failures: Positive = Field(20, description="Wrong client secrets a minute per client and address.")
 
 

@@ -62,8 +62,9 @@ class Deployment:
             "AUTHSERVER_ISSUER": self.issuer,
             "AUTHSERVER_DATABASE_URL": url,
             "AUTHSERVER_SECRET_KEY": secrets.token_urlsafe(32),
-            # The tokens of a run live as long as the run.
+            # The tokens of a run live as long as the run, and nobody is answered 503 because a shared disk is slow.
             "AUTHSERVER_TOKENS__ACCESS_TOKEN_SECONDS": "7200",
+            "AUTHSERVER_DATABASE__BUSY_MS": "10000",
             **{f"AUTHSERVER_{name}": value for name, value in _settings(variant)},
         }
         self.clients: dict[str, dict[str, str]] = {}

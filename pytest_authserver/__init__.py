@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pytest_authserver.browser import Browser, Form, Page
+    from pytest_authserver.live import serving
     from pytest_authserver.records import Allowed, Pkce, RegisteredClient
     from pytest_authserver.server import AuthServer
-    from pytest_authserver.serving import serving
 
 __all__ = ["Allowed", "AuthServer", "Browser", "Form", "Page", "Pkce", "RegisteredClient", "serving"]
 
@@ -16,7 +16,7 @@ _ROOMS = {
     "Browser": "browser",
     "Form": "browser",
     "Page": "browser",
-    "serving": "serving",
+    "serving": "live",
 }
 
 

@@ -32,7 +32,7 @@ def authserver(tmp_path: Path, authserver_settings: dict[str, Any]) -> Iterator[
 @pytest.fixture
 def live_authserver(tmp_path: Path, authserver_settings: dict[str, Any]) -> Iterator["AuthServer"]:
     """An authorization server with an empty database, on a free port of 127.0.0.1; ``issuer`` is its address."""
-    from pytest_authserver.serving import serving  # noqa: PLC0415 - see the module's docstring
+    from pytest_authserver.live import serving  # noqa: PLC0415 - see the module's docstring
 
     with serving(tmp_path, **authserver_settings) as server:
         yield server

@@ -1,4 +1,4 @@
-"""The real server in this process, over a database of its own; reached without sockets, or by a port (``serving``)."""
+"""The real server in this process, over a database of its own; reached without sockets, or by a port (``live.py``)."""
 
 import secrets
 from collections.abc import Iterator

@@ -57,7 +57,7 @@ sys.addaudithook(_watch)
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> object:
+def pytest_runtest_call(item: pytest.Item) -> object:
     global _silent  # noqa: PLW0603 - an audit hook cannot be removed, only told
     _silent = item.nodeid.startswith(SILENT)
     try:

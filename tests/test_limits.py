@@ -15,7 +15,7 @@ from pytest_authserver import database
 
 @pytest.fixture
 def limits(database_url: str) -> Iterator[Limits]:
-    settings = load_settings(database_url=database_url, development=True)
+    settings = load_settings(database_url=database_url, development=True, secret_key="s" * 32)
     database.prepare(settings)
     store = open_store(settings)
     yield Limits(store, settings)
@@ -26,7 +26,7 @@ def limits(database_url: str) -> Iterator[Limits]:
 @pytest.fixture
 def cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Limits]:
     """Limits over a store that does not answer."""
-    settings = load_settings(database_url=f"sqlite:///{tmp_path}/none.db", development=True)
+    settings = load_settings(database_url=f"sqlite:///{tmp_path}/none.db", development=True, secret_key="s" * 32)
     store = open_store(settings)
 
     def away(*_: object, **__: object) -> None:
@@ -132,7 +132,7 @@ def test_a_client_that_fails_twenty_times_is_refused_for_a_minute(either: Limits
 def test_a_second_process_learns_of_the_limit_by_its_next_failure(limits: Limits) -> None:
     for _ in range(20):
         limits.count_client_failure("web", "192.0.2.1")
-    second = Limits(limits._store, load_settings(development=True))
+    second = Limits(limits._store, load_settings(development=True, secret_key="s" * 32))
     second.check_client("web", "192.0.2.1")
     second.count_client_failure("web", "192.0.2.1")
     with pytest.raises(Exceeded):

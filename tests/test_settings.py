@@ -44,7 +44,9 @@ def mistakes(load: Load, **environ: str) -> str:
 
 def test_the_environment_wins_over_the_file(load: Load, tmp_path: Path):
     file = tmp_path / "authserver.toml"
-    file.write_text('port = 1000\nnodes = 1\noutbound_allow = ["a"]\n[tokens]\ncode_seconds = 30\nid_token_seconds = 40\n')
+    file.write_text(
+        'port = 1000\nnodes = 1\noutbound_allow = ["a"]\n[tokens]\ncode_seconds = 30\nid_token_seconds = 40\n'
+    )
     settings = load(CONFIG=str(file), PORT="2000", TOKENS__CODE_SECONDS="50")
     assert (settings.port, settings.outbound_allow) == (2000, ("a",))
     assert (settings.tokens.code_seconds, settings.tokens.id_token_seconds) == (50, 40)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from authserver.oauth.server import Server
 
 PARAMETERS: Final = frozenset({"response_type", "state", "code"})
+MAX_STATE: Final = 4096  # characters
 _REUSE_SEEN: Final = 86400  # seconds after the last token's end in which a reused code is still told from rubbish
 
 
@@ -76,7 +77,7 @@ class AuthorizationCodeGrant(Issuing, grants.AuthorizationCodeGrant):  # type: i
         """Take the code, for this client only, at most once."""
         code_digest = digest_of(Kind.CODE, code)
         grant = self.server.store.grants.redeem(code_digest, client.client_id) if code_digest else None
-        if grant is None:
+        if grant is None or not client.check_redirect_uri(grant.redirect_uri):
             return None
         self.request.grant = grant
         self.request.granted_scope = scope.of_today(client, grant.scope)
@@ -102,6 +103,14 @@ class AuthorizationCodeGrant(Issuing, grants.AuthorizationCodeGrant):  # type: i
 
     def delete_authorization_code(self, authorization_code: RedeemedCode) -> None:
         """Keep it: a redeemed code is how reuse is seen."""
+
+
+def check_state(server: "Server", request: Request) -> None:
+    """Bound the state (4.1.1): it is kept, and travels in a header; it is returned whole or not at all."""
+    del server
+    if len(request.parameters.get("state", "")) > MAX_STATE:
+        request.parameters.pop("state")
+        raise errors.InvalidRequest(errors.STATE)
 
 
 def check_response_type(server: "Server", request: Request) -> None:

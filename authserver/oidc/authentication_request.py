@@ -123,7 +123,7 @@ def read_id_token(server: "Server", token: str) -> dict[str, Any]:
     if jwt.media_type(parsed) == access_token.TYP:
         msg = "an access token is not an ID token"
         raise jwt.InvalidJWT(msg)
-    claims = server.keys.verify(parsed)
+    claims = server.keys.verify(parsed, hint=True)
     if claims.get("iss") != server.settings.issuer or "auth_time" not in claims:
         msg = "not an ID token of this issuer"
         raise jwt.InvalidJWT(msg)

@@ -68,8 +68,8 @@ def _hint(server: "Server", parameters: Mapping[str, str]) -> dict[str, Any] | N
     try:
         return read_id_token(server, hint)
     except jwt.InvalidJWT:
-        msg = "The application did not prove which sign-in it wants to end."
-        raise InvalidLogout(msg) from None
+        # 2: a hint that cannot be verified is no reason not to sign out; it proves nothing, so the person is asked.
+        return None
 
 
 def _client(server: "Server", parameters: Mapping[str, str], claims: dict[str, Any] | None) -> Client | None:

@@ -106,6 +106,9 @@ def step(server: "Server", interaction: Interaction, sessions: tuple[Session, ..
         )
     if not _fresh(interaction, session):
         return "login"
+    if interaction.request.hinted_sub not in {None, session.sub}:
+        # 3.1.2.1: the answer is login_required, so there is nothing to consent to.
+        return "done"
     decided = interaction.decision == "allow" and interaction.decided_by == session.sub
     return (
         "done"

@@ -14,7 +14,7 @@ from typing import Final
 
 logger = logging.getLogger(__name__)
 
-AFTER: Final = 500  # writes; some 2,000 pages
+AFTER: Final = 1000  # writes; some 4,000 pages
 LONGEST_LOG: Final = 16_000  # pages (64 MiB), after which SQLite's own way applies
 
 

@@ -19,6 +19,7 @@ from authserver.web import posted, security
 from authserver.web.context import server
 from authserver.web.errors import error_page
 from authserver.web.protocol import Environ
+from authserver.web.proxy import client_address
 
 blueprint = Blueprint("authorize", __name__)
 
@@ -97,6 +98,8 @@ def _begin(at: Server, asked: AuthorizationRequest) -> Response:
         return _write(at.refuse_authorization(asked, interaction.refusal(step)))
     if step == "done":
         return _write(interaction.finish(at, passing, sessions))
+    if browser is None:
+        at.limits.count_stranger(client_address(request.environ, at.settings))
     known = browser or new_browser()
     response = security.see_other(url_for(_PAGES[step], interaction=interaction.begin(at, asked, known.id)))
     if browser is None:

@@ -11,11 +11,10 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from authserver import log
-from authserver.oauth.request import Answer
+from authserver.oauth.request import NO_STORE, Answer
 from authserver.oauth.server import Server
 from authserver.web import authorize, metrics, protocol, security
-from authserver.web.cors import Origins
-from authserver.web.protocol import Environ, Route
+from authserver.web.protocol import MAX_URL, Endpoints, Environ
 
 StartResponse = Callable[..., Any]
 Application = Callable[[Environ, StartResponse], Iterable[bytes]]
@@ -36,20 +35,21 @@ STATUS: Final = {
     500: "500 Internal Server Error",
     503: "503 Service Unavailable",
 }
-MAX_URL: Final = 8 * 1024
 _MAX_REQUEST_ID: Final = 64
 
 
 class Gateway:
     """WSGI application in front of Flask's."""
 
-    def __init__(self, application: Application, server: Server) -> None:
+    def __init__(self, application: Application, server: Server, endpoints: Endpoints) -> None:
         self._application = application
         self._server = server
-        self._origins = Origins(server)
+        self._endpoints = endpoints
         self._base = server.base_path
         self._host = urlsplit(server.settings.issuer).netloc
-        self._routes = protocol.routes(server) if server.settings.gateway else {}
+        table = protocol.routes(server)
+        self._routes = table if server.settings.gateway else {}
+        self._roots = frozenset(path for path in table if not path.startswith(self._base + "/"))
         self._authorize = self._base + authorize.PATH if server.settings.gateway else None
         self._security = security.api_headers(server.settings)
 
@@ -72,31 +72,18 @@ class Gateway:
         path: str = environ["PATH_INFO"]
         route = self._routes.get(path)
         if route is not None:
-            return route.name, self._protocol(environ, route)
+            return route.name, self._endpoints.answer(route, environ)
         query: str = environ.get("QUERY_STRING", "")
         if len(path) + len(query) > MAX_URL:
-            return "-", Answer(414, b"", [])
+            return "-", Answer(414, b"", [NO_STORE])
         if not query.isascii():
             # RFC 3986 2: the characters of a URL are ASCII; what else comes is not encoded, and Flask cannot read it.
-            return "-", Answer(400, b"", [])
+            return "-", Answer(400, b"", [NO_STORE])
         if path == self._authorize:
             return "authorize", authorize.quick(self._server, environ)
-        if self._base and not path.startswith(self._base + "/"):
-            return "-", Answer(404, b"", [])
+        if not path.startswith(self._base + "/") and path not in self._roots:
+            return "-", Answer(404, b"", [NO_STORE])
         return "", None
-
-    def _protocol(self, environ: Environ, route: Route) -> Answer:
-        method, origin = environ["REQUEST_METHOD"], environ.get("HTTP_ORIGIN")
-        if method == "OPTIONS":
-            return Answer(204, b"", [_allow(route), *self._origins.preflight(route.name, origin)])
-        if len(environ.get("QUERY_STRING", "")) > MAX_URL:
-            return Answer(414, b"", [])
-        if method in route.methods:
-            answer = protocol.respond(self._server, route, environ)
-        else:
-            answer = Answer(405, b"", [_allow(route)])
-        cors = self._origins.headers(route.name, origin)
-        return Answer(answer.status, answer.body, [*answer.headers, *cors]) if cors else answer
 
     def _enter(self, environ: Environ, start_response: StartResponse, started: int) -> Iterable[bytes]:
         """Hand over to Flask, with the issuer's path as the application's root (RFC 8414 3.1)."""
@@ -108,14 +95,10 @@ class Gateway:
 
         # Nothing that a page says may come from the Host header, and a malformed one would leave it without URLs.
         environ["HTTP_HOST"] = self._host
-        if self._base:
+        if self._base and environ["PATH_INFO"] not in self._roots:
             environ["SCRIPT_NAME"] = self._base
             environ["PATH_INFO"] = environ["PATH_INFO"][len(self._base) :]
         return self._application(environ, start)
-
-
-def _allow(route: Route) -> tuple[str, str]:
-    return "Allow", ", ".join((*route.methods, "OPTIONS"))
 
 
 def _request_id(sent: str | None) -> str:

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from flask import Blueprint, Response, make_response, render_template, request, url_for
+from flask import Blueprint, Response, abort, make_response, render_template, request, url_for
 
 from authserver.identity import sessions
 from authserver.identity.sessions import Browser
@@ -23,6 +23,8 @@ _HINT: Final = "Go back to the application, or sign out here."
 @blueprint.get(end_session.PATH)
 def start() -> Response:
     """Take a logout request: at once when the application proves which session it means, else ask the person."""
+    if request.method == "HEAD":
+        abort(405)
     at, browser, signed_in = context.server(), context.browser(), context.sessions()
     try:
         query = posted.resolve(at, _POSTED, request.query_string.decode("latin-1"))

@@ -16,8 +16,10 @@ from authserver.oauth.parameters import decode_form, read_query
 from authserver.oauth.server import Server
 from authserver.web import security
 from authserver.web.errors import error_page
-from authserver.web.protocol import MAX_BODY, TooLarge, read_body
+from authserver.web.protocol import TooLarge, read_body
+from authserver.web.proxy import client_address
 
+MAX_POSTED: Final = 16 * 1024
 _MARK: Final = "posted="
 
 
@@ -26,12 +28,14 @@ def keep(at: Server, space: str, view: str) -> Response:
     try:
         if request.query_string:
             raise errors.InvalidRequest(errors.IN_QUERY)
-        text = decode_form(request.content_type or "", read_body(request.environ, MAX_BODY))
+        text = decode_form(request.content_type or "", read_body(request.environ, MAX_POSTED))
         read_query(text, frozenset())
     except TooLarge:
         return error_page("invalid_request", errors.TOO_LARGE, errors.ASK_DEVELOPER, 413)
     except errors.OAuth2Error as error:
         return error_page("invalid_request", error.get_error_description(), errors.ASK_DEVELOPER)
+    # The cookie does not come with a form of another site, so every browser is a stranger here.
+    at.limits.count_stranger(client_address(request.environ, at.settings))
     key = new_id(32)
     at.store.ephemeral.put(space, _digest(key), text, now() + MINUTE)
     return security.see_other(url_for(view, posted=key))

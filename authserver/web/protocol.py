@@ -12,10 +12,11 @@ from flask import request as flask_request
 
 from authserver.oauth import errors
 from authserver.oauth.parameters import read_form
-from authserver.oauth.request import Answer, Parameters, Request, json_answer
+from authserver.oauth.request import NO_STORE, Answer, Parameters, Request, json_answer
 from authserver.oauth.server import Server, error_answer
 from authserver.oidc import userinfo
 from authserver.store.errors import StoreError
+from authserver.web.cors import Origins
 from authserver.web.proxy import client_address
 
 logger = logging.getLogger(__name__)
@@ -23,6 +24,8 @@ logger = logging.getLogger(__name__)
 Environ = dict[str, Any]
 
 MAX_BODY: Final = 64 * 1024
+MAX_URL: Final = 8 * 1024
+_METHODS: Final = ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE")
 _DIGITS: Final = 12  # of a Content-Length; more of them would be a number to spend time on
 RETRY_AFTER: Final = ("Retry-After", "1")
 _NOTHING: Final = Parameters({})
@@ -85,6 +88,26 @@ def routes(server: Server) -> dict[str, Route]:
     return table
 
 
+class Endpoints:
+    """The endpoints over HTTP: methods, the limit of the URL, cross-origin rules, then the endpoint itself."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._origins = Origins(server)
+
+    def answer(self, route: Route, environ: Environ) -> Answer:
+        """Answer a request at an endpoint."""
+        method, origin = environ["REQUEST_METHOD"], environ.get("HTTP_ORIGIN")
+        if method == "OPTIONS":
+            return Answer(204, b"", [_allow(route), NO_STORE, *self._origins.preflight(route.name, origin)])
+        if len(environ.get("QUERY_STRING", "")) > MAX_URL:
+            return Answer(414, b"", [NO_STORE])
+        known = method in route.methods
+        answer = respond(self._server, route, environ) if known else Answer(405, b"", [_allow(route), NO_STORE])
+        cors = self._origins.headers(route.name, origin)
+        return Answer(answer.status, answer.body, [*answer.headers, *cors]) if cors else answer
+
+
 def respond(server: Server, route: Route, environ: Environ) -> Answer:
     """Answer a protocol request; every exception becomes an answer."""
     try:
@@ -115,21 +138,29 @@ def read_body(environ: Environ, limit: int) -> bytes:
     return body
 
 
-def mount(app: Flask, server: Server) -> None:
-    """Mount every endpoint as a Flask view over the same function."""
+def mount(app: Flask, server: Server, endpoints: Endpoints) -> None:
+    """Mount every endpoint as a Flask view over the same function; it knows its methods itself."""
 
     def view(route: Route) -> Callable[[], Response]:
         def answer() -> Response:
-            made = respond(server, route, flask_request.environ)
-            return Response(made.body, made.status, made.headers)
+            made = endpoints.answer(route, flask_request.environ)
+            response = Response(made.body, made.status, made.headers)
+            if not made.body:
+                # An answer without a body has no type; Flask would call it a page.
+                response.headers.remove("Content-Type")
+                response.headers.extend([header for header in made.headers if header[0] == "Content-Type"])
+            return response
 
         return answer
 
     for path, route in routes(server).items():
         rule = path.removeprefix(server.base_path)
-        app.add_url_rule(
-            rule, f"protocol.{route.name}.{rule}".replace(".", "_"), view(route), methods=list(route.methods)
-        )
+        name = f"protocol.{route.name}.{rule}".replace(".", "_")
+        app.add_url_rule(rule, name, view(route), methods=_METHODS, provide_automatic_options=False)
+
+
+def _allow(route: Route) -> tuple[str, str]:
+    return "Allow", ", ".join((*route.methods, "OPTIONS"))
 
 
 def _read(server: Server, route: Route, environ: Environ) -> Request:

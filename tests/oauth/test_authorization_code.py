@@ -363,3 +363,24 @@ def test_a_dump_of_the_database_holds_nothing_that_can_be_used(authserver: AuthS
     assert client.client_id in dump
     assert [value for value in used if value in dump or value[4:47] in dump] == []
     assert "PRIVATE KEY" not in dump
+
+
+def test_a_state_is_returned_whole_or_refused(authserver: AuthServer, client: RegisteredClient, alice: User):
+    long = "s" * 4096
+    assert ask(authserver, client, alice, state=long, scope="openid").callback["state"] == long
+    answer = ask(authserver, client, alice, state=long + "s", scope="openid").callback
+    assert answer["error"] == "invalid_request"
+    assert not {"code", "state"} & answer.keys()
+
+
+def test_a_redirect_uri_that_was_taken_away_redeems_nothing(authserver: AuthServer, alice: User):
+    client = authserver.client(trusted=True, redirect_uris=["https://a.test/1", "https://a.test/2"])
+    pkce = authserver.pkce()
+    code = code_of(authserver.browser(alice).visit_request(authserver.request(client, pkce)))
+    metadata = {**authserver.store.clients.get(client.client_id).metadata, "redirect_uris": ["https://a.test/2"]}
+    clients.update(authserver.store, authserver.sealer, client.client_id, metadata, actor="test")
+    authserver.server.forget()
+    answer = authserver.token(
+        client, grant_type="authorization_code", code=code, redirect_uri="https://a.test/1", code_verifier=pkce.verifier
+    )
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_grant")

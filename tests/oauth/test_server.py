@@ -117,6 +117,7 @@ def test_the_steps_run_in_this_order():
     assert names(registry.AUTHORIZE_CHECK) == [
         "response_modes.check",
         "parameters.single",
+        "authorization_code.check_state",
         "authentication_request.unsupported",
         "authorization_code.check_response_type",
         "scope.check",

@@ -105,9 +105,7 @@ def test_prompt_none_with_both_succeeds_silently(authserver: AuthServer, client:
     code_of(ask(authserver, client, alice, prompt="none"))
 
 
-@pytest.mark.parametrize(
-    "prompt", ["none login", "login none", "none none", "none consent", "create", "x", "NONE"]
-)
+@pytest.mark.parametrize("prompt", ["none login", "login none", "none none", "none consent", "create", "x", "NONE"])
 def test_none_stands_alone_and_unknown_values_are_an_invalid_request(
     authserver: AuthServer, client: RegisteredClient, alice: User, prompt: str
 ):

@@ -1,11 +1,13 @@
 """RP-Initiated Logout 1.0; what the certification profile "RP-Initiated OP" looks at."""
 
 import json
+from pathlib import Path
 from urllib.parse import urlencode
 
 import jwt
 import pytest
 
+from authserver import keys
 from authserver.manage import clients
 from authserver.records import User
 from pytest_authserver import AuthServer, Browser, Page, RegisteredClient, signing_keys
@@ -215,8 +217,23 @@ def test_a_hint_that_we_did_not_write_is_no_proof(authserver: AuthServer, leavin
     for text in forged:
         page = _log_out(browser, id_token_hint=text, post_logout_redirect_uri=BACK, state="s")
         assert page.location is None
-        assert page.error_code == "invalid_logout"
+        assert "logout-confirm" in page.text, "the person is asked"
         assert _is_signed_in(authserver, leaving, browser)
+
+
+def test_a_hint_outlives_the_publication_of_its_key_but_not_its_compromise(tmp_path: Path):
+    server = AuthServer(tmp_path)
+    alice, client = server.user(), server.client(trusted=True, post_logout_redirect_uris=[BACK])
+    browser, hint = _sign_in(server, client, alice)
+    keys.rotate(server.store, server.sealer, server.settings, soon=True)
+    with server.later(6 * 3600):
+        server.server.keys.load()
+        assert _log_out(browser, id_token_hint=hint, post_logout_redirect_uri=BACK).location == BACK
+    browser, hint = _sign_in(server, client, alice)
+    keys.rotate(server.store, server.sealer, server.settings, compromised=True)
+    server.server.keys.load()
+    assert "logout-confirm" in _log_out(browser, id_token_hint=hint, post_logout_redirect_uri=BACK).text
+    server.close()
 
 
 @pytest.mark.parametrize("name", ["aud", "sub", "sid"])

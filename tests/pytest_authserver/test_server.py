@@ -85,7 +85,7 @@ def test_a_user_has_claims_and_a_password(authserver: AuthServer):
 
 def test_a_resource_counts_at_once(authserver: AuthServer):
     client, user = authserver.client(scope="openid notes:read"), authserver.user()
-    authserver.tokens(client, user)
+    authserver.tokens(client, user, scope="openid")
     authserver.resource("https://notes.test/", "notes:read", token_format="jwt")
     tokens = authserver.tokens(client, user, scope="notes:read", resource="https://notes.test/")
     assert authserver.introspect(client, tokens["access_token"])["aud"] == "https://notes.test/"

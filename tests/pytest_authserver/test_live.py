@@ -51,10 +51,12 @@ def test_several_run_side_by_side_and_each_ends_with_its_block(tmp_path: Path):
 
 
 def test_it_ends_when_the_block_fails(tmp_path: Path):
-    address = None
+    def fail(server: AuthServer) -> None:
+        ports.append(urlsplit(server.issuer).port)
+        raise ZeroDivisionError
+
+    ports: list[int | None] = []
     with pytest.raises(ZeroDivisionError), serving(tmp_path) as server:
-        address = urlsplit(server.issuer)
-        _ = 1 / 0
-    assert address is not None
+        fail(server)
     with socket.socket() as probe:
-        assert probe.connect_ex(("127.0.0.1", address.port)) != 0
+        assert probe.connect_ex(("127.0.0.1", ports[0])) != 0
