@@ -31,6 +31,8 @@ PASSWORD = "correct horse battery staple"
 _FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 # Hashes as cheap as argon2id allows: the tests are not about their cost.
 CHEAP = {"memory_kib": 8, "time_cost": 1, "parallelism": 1}
+# All browsers and clients of a test have the same address.
+ONE_ADDRESS = {"sign_in_per_address": 1_000_000, "strangers_per_address": 1_000_000, "client_failures": 1_000_000}
 
 
 class AuthServer:
@@ -50,6 +52,7 @@ class AuthServer:
                 "database_url": f"sqlite:///{folder}/authserver.db",
                 "secret_key": "a secret key for tests and nothing else",
                 "passwords": CHEAP,
+                "limits": ONE_ADDRESS,
                 "log_level": "warning",
                 **settings,
             }

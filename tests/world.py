@@ -22,7 +22,7 @@ _RESOURCES = {API: ("api:read", "api:write"), OTHER_API: ("other:read",)}
 @pytest.fixture(scope="session")
 def authserver(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AuthServer]:
     """One server for all tests of this process."""
-    settings: dict[str, Any] = {"limits": {"client_failures": 1_000_000}}
+    settings: dict[str, Any] = {}
     if request.config.getoption("database") == "postgresql":
         settings["database_url"] = request.getfixturevalue("postgres").create()
     server = AuthServer(tmp_path_factory.mktemp("authserver"), **settings)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -19,7 +20,7 @@ ENVIRON = {
     "AUTHSERVER_DATABASE__BUSY_MS": "20000",
     "AUTHSERVER_LIMITS__CLIENT_FAILURES": "1000000",
 }
-SETTINGS = {"limits": {"client_failures": 1_000_000}, "database": {"busy_ms": 20_000}}
+SETTINGS = {"database": {"busy_ms": 20_000}}
 DATABASES = ("sqlite", "postgresql")
 
 
@@ -34,7 +35,7 @@ class Nodes:
 @contextmanager
 def deployment_on(database: str, folder: Path, request: pytest.FixtureRequest) -> Iterator[Deployment]:
     """Make a deployment on SQLite, or on a PostgreSQL database of its own."""
-    settings = dict(SETTINGS)
+    settings: dict[str, Any] = dict(SETTINGS)
     if database == "postgresql":
         settings["database_url"] = request.getfixturevalue("postgres").create()
     with deployed(folder, ENVIRON, **settings) as made:

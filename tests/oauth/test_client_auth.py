@@ -248,7 +248,7 @@ def test_a_secret_that_was_withdrawn_counts_no_more_after_a_second(authserver: A
 
 
 def test_guessing_is_throttled_for_that_client_and_address_only(tmp_path: Path):
-    server = AuthServer(tmp_path)
+    server = AuthServer(tmp_path, limits={"client_failures": 20})
     guessed, other = server.client(), server.client()
     wrong = RegisteredClient(guessed.client_id, "wrong", "", {})
     statuses = [server.token(wrong, **ITSELF).status_code for _ in range(30)]

@@ -40,7 +40,7 @@ PAGES: dict[str, Open] = {
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AuthServer]:
-    settings: dict[str, Any] = {"limits": {"sign_in_per_address": 1_000_000}}
+    settings: dict[str, Any] = {}
     if request.param == "postgresql":
         settings["database_url"] = request.getfixturevalue("postgres").create()
     made = AuthServer(tmp_path_factory.mktemp("bad-forms"), **settings)

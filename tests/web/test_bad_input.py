@@ -35,7 +35,7 @@ NAMES = sorted(registry.PARAMETERS | {"resource", "interaction", "posted", "unkn
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AuthServer]:
-    settings: dict[str, Any] = {"limits": {"client_failures": 1_000_000, "sign_in_per_address": 1_000_000}}
+    settings: dict[str, Any] = {}
     if request.param == "postgresql":
         settings["database_url"] = request.getfixturevalue("postgres").create()
     with_world = AuthServer(tmp_path_factory.mktemp("bad-input"), **settings)
