@@ -8,8 +8,9 @@ and one kind is refused in the place of another before any look-up. Only the dig
 import hashlib
 import hmac
 import secrets
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import urlsafe_b64decode
 from binascii import Error as Base64Error
+from binascii import b2a_base64
 from enum import Enum
 from typing import Final
 from zlib import crc32
@@ -19,6 +20,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+_URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
 _BODY: Final = 43  # base64url characters of 32 bytes
 _CHECKSUM: Final = 6  # base64url characters of a CRC-32
 _NONCE: Final = 12
@@ -43,7 +45,8 @@ class Kind(Enum):
 
 def b64(data: bytes) -> str:
     """Encode as base64url without padding (RFC 7515 2)."""
-    return urlsafe_b64encode(data).rstrip(b"=").decode()
+    # What base64.urlsafe_b64encode does, without its three calls on the way: every token is made of this.
+    return b2a_base64(data, newline=False).translate(_URL_SAFE).rstrip(b"=").decode()
 
 
 def write_handle(kind: Kind, raw: bytes) -> str:

@@ -54,6 +54,8 @@ class Limits:
 
         It asks memory alone: a process that has not seen the limit passed learns it from its own next failure.
         """
+        if self._refused.empty:
+            return
         key = _key(client_id, network_of(address))
         _, until = self._refused.counted(_CLIENT, key)
         if until:
@@ -173,6 +175,11 @@ class LocalCounters:
                     del self._counts[next(iter(self._counts))]
             self._counts[space, key] = total + amount, until
             return total + amount
+
+    @property
+    def empty(self) -> bool:
+        """Say whether nothing was ever counted, or all of it was removed."""
+        return not self._counts
 
     def counted(self, space: str, key: str) -> tuple[int, int]:
         """Return a counter's sum and the end of its window; (0, 0) when nothing was counted."""

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 QUIET_NS: Final = 10_000_000
-_REPEATS: Final = 1300  # bare WSGI on granian then costs the 36 quiet microseconds of requirements: see README
+# Chosen so that the yardstick (floor.py) costs its 36 quiet microseconds on a machine that does nothing else.
+_REPEATS: Final = 1300
 _PROC: Final = Path("/proc")
 _KIB: Final = 1024
 

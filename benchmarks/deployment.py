@@ -165,6 +165,9 @@ def deployed(
                 log = stack.enter_context((own / "log").open("wb"))
                 made = Deployment(database, variant, own, log, postgres if database == "postgresql" else None)
                 stack.callback(made.stop)
+                # The first start makes the signing keys; the second is the one that is looked at.
+                made.start()
+                made.stop()
                 made.start()
                 running.append(made)
         yield running

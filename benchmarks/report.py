@@ -87,7 +87,7 @@ def print_table(result: Result, before: Mapping[str, float]) -> None:
         _plain("memory of the worker, idle (PSS)", server.idle_mib, IDLE_MIB, "MiB")
         _plain("memory of the worker, after (PSS)", server.after_mib, AFTER_MIB, "MiB")
     if result.library:
-        _title("resource server's library, in process")
+        _title("resource server, in process")
         for name, value in result.library.items():
             _line(name.replace("_", " "), value, LIBRARY.get(name, _NONE), before.get(f"library/{name}"))
 

@@ -20,6 +20,7 @@ from bff.errors import ProviderMismatchError, ProviderRefusedError, ProviderUnav
 from bff.jwks import Keys
 from bff.metadata import Metadata, check
 from bff.outbound import Answer, Outbound, OutboundError
+from bff.pause import Pause
 from bff.settings import BffSettings
 
 _log = logging.getLogger("bff.client")
@@ -64,6 +65,7 @@ class Provider:
         self._settings = settings
         self._outbound = outbound
         self._lock = threading.Lock()
+        self._pause = Pause()
         self._metadata: Metadata | None = None
         self._fetched_at = float("-inf")
         self.keys = Keys(self._fetch_keys)
@@ -73,7 +75,7 @@ class Provider:
         if self._metadata is None or time.monotonic() - self._fetched_at > _METADATA_SECONDS:
             with self._lock:
                 if self._metadata is None or time.monotonic() - self._fetched_at > _METADATA_SECONDS:
-                    self._metadata = self._discover()
+                    self._metadata = self._pause.ask(self._discover)
                     self._fetched_at = time.monotonic()
         return self._metadata
 

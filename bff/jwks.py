@@ -1,7 +1,7 @@
 """RFC 7517: JSON Web Key (JWK). The provider's published keys, fetched, cached and found by `kid`.
 
 A set is kept for five minutes. An unknown `kid` fetches once more, but not more often than every ten seconds, so a
-stranger with invented key ids cannot make us hammer the provider. When a fetch fails the last good set keeps serving.
+stranger with invented key ids cannot make us hammer the provider. When a fetch fails the last good set serves an hour.
 """
 
 import threading
@@ -12,9 +12,11 @@ from typing import Any
 import jwt
 
 from bff.errors import ProviderUnavailableError, TokenRefusedError
+from bff.pause import Pause
 
 _FRESH_SECONDS = 300
 _COOLDOWN_SECONDS = 10
+_STALE_SECONDS = 3600
 _MAX_KEYS = 64
 _KEY_TYPES = {"RS": "RSA", "PS": "RSA", "ES": "EC", "Ed": "OKP"}
 _CURVES = {"ES256": "P-256", "ES384": "P-384", "ES512": "P-521", "EdDSA": "Ed25519"}
@@ -33,6 +35,7 @@ class Keys:
         self._fresh_seconds = fresh_seconds
         self._cooldown_seconds = cooldown_seconds
         self._lock = threading.Lock()
+        self._pause = Pause()
         self._keys: tuple[Mapping[str, Any], ...] = ()
         self._fetched_at = float("-inf")
         self._tried_at = float("-inf")
@@ -45,7 +48,8 @@ class Keys:
         if not found:
             self._refetch()
             found = self._match(kid, algorithm)
-        if not self._keys:
+        # A provider that is away cannot say which keys it has withdrawn.
+        if not self._keys or time.monotonic() - self._fetched_at > self._fresh_seconds + _STALE_SECONDS:
             raise ProviderUnavailableError
         if len(found) != 1:
             raise TokenRefusedError("kid")
@@ -62,7 +66,7 @@ class Keys:
             if time.monotonic() - self._tried_at < self._cooldown_seconds:
                 return
             try:
-                fetched = self._fetch()
+                fetched = self._pause.ask(self._fetch)
             except ProviderUnavailableError:
                 # Without any key the next request may try at once; with old ones the cool-down spares the provider.
                 self._tried_at = time.monotonic() if self._keys else float("-inf")

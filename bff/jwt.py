@@ -64,7 +64,8 @@ def _claims(token: str, key: jwt.PyJWK, algorithm: str, expected: Expectation) -
     # OpenID Connect Core 1.0 section 3.1.3.7: an audience that we do not know is not trusted.
     if claims["aud"] not in (expected.audience, [expected.audience]):
         raise TokenRefusedError("aud")
-    if any(isinstance(claims.get(name), bool) for name in ("exp", "iat", "nbf")):
+    # RFC 7519 section 2: a NumericDate is a JSON number; the library takes text and booleans too.
+    if any(type(claims[name]) not in {int, float} for name in ("exp", "iat", "nbf") if name in claims):
         raise TokenRefusedError("time")
     return claims
 

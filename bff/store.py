@@ -57,9 +57,10 @@ class Store:
         return True
 
     def add_login(self, login: Login) -> None:
-        """Remember a log-in that begins; the browser's oldest ones give way, expired ones of anybody are removed."""
+        """Remember a log-in that begins; the browser's oldest ones give way, some expired ones are removed."""
         with self._write() as connection:
-            connection.execute(delete(logins).where(logins.c.expires_at <= now()))
+            over = select(logins.c.state_digest).where(logins.c.expires_at <= now()).limit(_PURGE_BATCH)
+            connection.execute(delete(logins).where(logins.c.state_digest.in_(over.scalar_subquery())))
             newest = (
                 select(logins.c.state_digest)
                 .where(logins.c.browser_digest == login.browser_digest)

@@ -15,6 +15,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from bff.client import Provider, TokenResponse
 from bff.clock import now
@@ -233,6 +234,10 @@ class Tokens:
 
     def _keep(self, session: Session, resource: str, response: TokenResponse) -> HeldToken | None:
         """Store what a refresh brought; None when another process has refreshed the session meanwhile."""
+        sealed = response.refresh_token and self._sealer.seal(
+            response.refresh_token, table="sessions", column="refresh_token", row=session.id
+        )
+        held = self.sealed(session.id, resource, response)
         try:
             if response.id_token is not None:
                 check_at_refresh(
@@ -247,10 +252,10 @@ class Tokens:
             self._store.end_session(session.id)
             self._provider.revoke(response.refresh_token or response.access_token, _hint(response))
             raise NotLoggedInError from None
-        sealed = response.refresh_token and self._sealer.seal(
-            response.refresh_token, table="sessions", column="refresh_token", row=session.id
-        )
-        held = self.sealed(session.id, resource, response)
+        except ProviderUnavailableError:
+            # The presented refresh token is spent: its successor is kept, and an access token that nobody may use yet.
+            self._store.store_refresh(session, sealed, replace(held, expires_at=held.issued_at))
+            raise
         if self._store.store_refresh(session, sealed, held):
             return held
         if self._store.reload_session(session.id) is not None:

@@ -21,6 +21,7 @@ from bff.proxy import METHODS, Call
 from bff.records import Session, User
 
 _MAX_FORM = 64 * 1024
+_FORM = "application/x-www-form-urlencoded"
 _PAGES = frozenset({"login", "callback"})
 _NOT_OURS = frozenset({"unknown_state", "already_logged_in", "cross_site_request"})
 
@@ -96,7 +97,8 @@ class Views:
 
     def backchannel_logout(self) -> Response:
         """POST /bff/backchannel-logout: the provider ends sessions (Back-Channel Logout 1.0 section 2.5)."""
-        tokens = self._posted().get("logout_token", [])
+        # Back-channel requests are forms; what comes in another shape was not sent by a provider.
+        tokens = self._posted().get("logout_token", []) if request.mimetype == _FORM else []
         if len(tokens) != 1:
             return _json({"error": "invalid_request"}, 400)
         try:

@@ -1,5 +1,6 @@
 """The notes that people keep at the separate resource server: one SQLite table, seen by their owner only."""
 
+import os
 import secrets
 import time
 import weakref
@@ -141,7 +142,10 @@ class NoteStore:
 
 def _make_folder(url: URL) -> None:
     if url.database and url.database != ":memory:":
-        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+        path = Path(url.database)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Private from the beginning: the driver would leave it readable for every user of the machine.
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
 
 
 def _configure(connection: Driver, _record: object) -> None:

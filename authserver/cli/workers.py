@@ -4,6 +4,7 @@ Granian's own master listens on one address and reloads on SIGHUP; ours listens 
 when its terminal does, and its workers end when it does. Of granian it uses the worker alone.
 """
 
+import ctypes
 import logging
 import multiprocessing
 import os
@@ -29,6 +30,8 @@ _HEAD_MS: Final = 15_000  # time for the head to arrive
 _IDLE_THREAD: Final = 60  # seconds after which a thread without work ends
 _JOB_STEP: Final = 2.0  # seconds that a step of the work beside the requests may take to end
 _YOUNG: Final = 10.0  # seconds; a worker that dies sooner would die again
+_M_MMAP_THRESHOLD: Final = -3  # mallopt(3)
+_LARGE: Final = 1024 * 1024
 _ENDINGS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -155,6 +158,14 @@ def _pin(settings: Settings, index: int) -> None:
             log.debug("the system does not let a worker choose its CPU")
 
 
+def _give_memory_back() -> None:
+    """Have glibc return large pieces of memory at once, instead of keeping several argon2 hashes' worth for later."""
+    try:
+        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _LARGE)
+    except (AttributeError, OSError):
+        log.debug("the C library has no mallopt")
+
+
 def _work(plan: Plan, index: int, master: int, ready: Connection) -> None:
     """Be one worker: build the application, listen on every address, end on SIGTERM."""
     # A terminal sends these to the whole group; what becomes of a worker is its master's decision.
@@ -164,6 +175,7 @@ def _work(plan: Plan, index: int, master: int, ready: Connection) -> None:
     signal.signal(signal.SIGTERM, lambda _number, _frame: stop.set())
     lifeline.follow(master)
     _pin(plan.settings, index)
+    _give_memory_back()
     from authserver import log as logs
     from authserver.app import create_app
     from authserver.keys import KeyRingError

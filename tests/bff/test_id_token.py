@@ -2,6 +2,7 @@
 
 import base64
 import json
+import time
 from typing import Any
 
 import jwt
@@ -28,6 +29,8 @@ ID_TOKEN_FAULTS = {
     "not yet valid": {"nbf": 4_000_000_000},
     "time as a boolean": {"iat": True},
     "time as a text": {"exp": "tomorrow"},
+    "time of issue as digits": {"iat": str(int(time.time()))},
+    "expiry as digits": {"exp": str(int(time.time()) + 600)},
     "time without end": {"iat": 10**400},
     "other nonce": {"nonce": "x" * 43},
     "no nonce": {"nonce": None},

@@ -50,6 +50,16 @@ def test_old_keys_serve_while_the_provider_is_away():
     keys.find("one", "ES256")
 
 
+def test_old_keys_serve_no_longer_than_their_time():
+    source = Source(public_jwk(EC_KEY, "one"))
+    keys = Keys(source, cooldown_seconds=0)
+    keys.find("one", "ES256")
+    keys._fetched_at -= 2 * 3600
+    source.away = True
+    with pytest.raises(ProviderUnavailableError):
+        keys.find("one", "ES256")
+
+
 def test_without_any_key_the_provider_is_unavailable_and_asked_again_at_once():
     source = Source(public_jwk(EC_KEY, "one"))
     source.away = True

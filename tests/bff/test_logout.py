@@ -142,6 +142,9 @@ EVENT = "http://schemas.openid.net/event/backchannel-logout"
         {"sub": 7},
         {"sid": ["x"]},
         {"exp": int(time.time()) + 86400},
+        {"exp": str(int(time.time()) + 60)},
+        {"iat": str(int(time.time()))},
+        {"iat": True},
     ],
 )
 def test_a_wrong_logout_token_ends_nothing(browser: Browser, changes: dict[str, Any]):
@@ -156,6 +159,16 @@ def test_an_id_token_is_no_logout_token(browser: Browser):
     browser.log_in()
     for token in [token for token in browser.stub.issued if token.count(".") == 2]:
         assert browser.post("/bff/backchannel-logout", data={"logout_token": token}).status_code == 400
+    assert browser.get("/bff/user").status_code == 200
+
+
+@pytest.mark.parametrize("shape", ["application/json", "multipart/form-data", "text/plain"])
+def test_a_notice_that_is_no_form_ends_nothing(browser: Browser, shape: str):
+    browser.log_in()
+    token = browser.stub.logout_token()
+    sent = {"json": {"logout_token": token}} if shape == "application/json" else {"data": {"logout_token": token}}
+    answer = browser.post("/bff/backchannel-logout", content_type=shape, **sent)
+    assert (answer.status_code, answer.json) == (400, {"error": "invalid_request"})
     assert browser.get("/bff/user").status_code == 200
 
 

@@ -3,15 +3,18 @@
 import stat
 import threading
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 import time_machine
+from sqlalchemy import insert
 
 from bff.clock import now
 from bff.records import HeldToken, Login, Session, User
 from bff.store import Store
+from bff.tables import logins
 
 
 @pytest.fixture
@@ -116,6 +119,15 @@ def test_what_is_over_is_removed_with_the_next_log_in(store: Store):
         store.add_login(Login("s2", "b", "n", "-", "/", now(), now() + 60))
         store.open_session(session("b"), token("b"), None)
         assert count(store, "bff_sessions") == count(store, "bff_access_tokens") == count(store, "bff_logins") == 1
+
+
+def test_what_is_left_of_a_flood_of_log_ins_is_removed_in_parts(store: Store):
+    with store._engine.begin() as connection:
+        old = [asdict(Login(f"old-{number}", "b", "n", "-", "/", 1, 2)) for number in range(700)]
+        connection.execute(insert(logins), old)
+    for left in (201, 2, 3):
+        store.add_login(Login(f"new-{left}", f"b-{left}", "n", "-", "/", now(), now() + 60))
+        assert count(store, "bff_logins") == left
 
 
 def test_many_processes_may_start_over_one_empty_database_at_once(database_url: str):

@@ -194,6 +194,18 @@ def test_a_crash_before_the_new_token_is_stored_is_healed_by_the_retry_window(
     restarted.extensions["bff"].close()
 
 
+def test_keys_that_cannot_be_fetched_cost_a_pause_and_no_session(browser: Browser, settings: BffSettings):
+    browser.log_in()
+    browser.stub.window = 0
+    for keys, status in (([], 503), (None, 200)):
+        expire(settings)
+        browser.stub.keys = keys
+        restarted = create_app(settings)
+        browser.http.application = restarted
+        assert browser.api("/api/notes").status_code == status
+        restarted.extensions["bff"].close()
+
+
 def test_a_crash_found_too_late_asks_for_one_log_in(browser: Browser, settings: BffSettings):
     browser.log_in()
     expire(settings)

@@ -13,8 +13,8 @@ import pytest
 from joserfc.jwk import ECKey, RSAKey
 
 from pytest_authserver import AuthServer, Browser, RegisteredClient
+from pytest_authserver.live import serving
 from pytest_authserver.server import PASSWORD
-from pytest_authserver.serving import serving
 from tests.signing import pem
 
 CALLBACK = "http://127.0.0.1:1/callback"

@@ -1,3 +1,4 @@
+import stat
 import threading
 from pathlib import Path
 
@@ -67,3 +68,12 @@ def test_a_store_that_cannot_be_opened_says_so(tmp_path: Path) -> None:
     with pytest.raises(NotesUnavailableError):
         NoteStore(f"sqlite:///{file}", most_per_owner=1)
     assert file.read_bytes().startswith(b"this is text")
+
+
+def test_the_notes_are_for_their_owner_only(url: str, tmp_path: Path) -> None:
+    store = NoteStore(url, most_per_owner=10)
+    store.add(ALICE, "private")
+    files = list((tmp_path / "folder").iterdir())
+    assert files
+    assert [each.name for each in files if stat.S_IMODE(each.stat().st_mode) & 0o077] == []
+    store.close()

@@ -8,8 +8,8 @@ from urllib.parse import urlencode
 
 from playwright.sync_api import Page
 
+from pytest_authserver.live import serving
 from pytest_authserver.server import PASSWORD, AuthServer
-from pytest_authserver.serving import serving
 from tests.servers.chromium import running_chromium
 
 LOOKS = {"phone": (375, 740), "desktop": (1280, 800), "small": (320, 568)}
