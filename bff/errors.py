@@ -115,6 +115,10 @@ class TokenRefusedError(BffError):
     sentence = "The log-in service's answer could not be verified, so we did not log you in."
 
 
+class KeyUnknownError(TokenRefusedError):
+    """The JWT names a key that the provider did not publish when last asked; it may have published it since."""
+
+
 LOGIN_SENTENCES: Mapping[str, str] = {
     "access_denied": "You did not allow the application to continue, so you are not logged in.",
     "already_logged_in": "You are already logged in. This answer belongs to a log-in that is over or began elsewhere.",

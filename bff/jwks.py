@@ -11,7 +11,7 @@ from typing import Any
 
 import jwt
 
-from bff.errors import ProviderUnavailableError, TokenRefusedError
+from bff.errors import KeyUnknownError, ProviderUnavailableError, TokenRefusedError
 from bff.pause import Pause
 
 _FRESH_SECONDS = 300
@@ -52,7 +52,7 @@ class Keys:
         if not self._keys or time.monotonic() - self._fetched_at > self._fresh_seconds + _STALE_SECONDS:
             raise ProviderUnavailableError
         if len(found) != 1:
-            raise TokenRefusedError("kid")
+            raise KeyUnknownError("kid")
         try:
             return jwt.PyJWK(dict(found[0]), algorithm)
         except jwt.PyJWTError:

@@ -21,6 +21,7 @@ from bff.client import Provider, TokenResponse
 from bff.clock import now
 from bff.errors import (
     ApiNotGrantedError,
+    KeyUnknownError,
     NotLoggedInError,
     ProviderRefusedError,
     ProviderUnavailableError,
@@ -247,15 +248,15 @@ class Tokens:
                     sub=session.user.sub,
                     access_token=response.access_token,
                 )
+        except (ProviderUnavailableError, KeyUnknownError):
+            # The presented refresh token is spent: its successor is kept, and an access token that nobody may use yet.
+            self._store.store_refresh(session, sealed, replace(held, expires_at=held.issued_at))
+            raise ProviderUnavailableError from None
         except TokenRefusedError as error:
             _log.warning("a session ended: the refreshed ID token failed the check %s", error)
             self._store.end_session(session.id)
             self._provider.revoke(response.refresh_token or response.access_token, _hint(response))
             raise NotLoggedInError from None
-        except ProviderUnavailableError:
-            # The presented refresh token is spent: its successor is kept, and an access token that nobody may use yet.
-            self._store.store_refresh(session, sealed, replace(held, expires_at=held.issued_at))
-            raise
         if self._store.store_refresh(session, sealed, held):
             return held
         if self._store.reload_session(session.id) is not None:

@@ -5,6 +5,7 @@ when its terminal does, and its workers end when it does. Of granian it uses the
 """
 
 import ctypes
+import gc
 import logging
 import multiprocessing
 import os
@@ -187,6 +188,9 @@ def _work(plan: Plan, index: int, master: int, ready: Connection) -> None:
     except (SettingsError, KeyRingError, StoreError) as error:
         log.error("worker %s cannot start: %s", index + 1, error)  # noqa: TRY400 - the sentence says it all
         sys.exit(1)
+    # What stands now stays until the end: no collection looks at it again, and pages shared with the master stay shared.
+    gc.collect()
+    gc.freeze()
     server = application.extensions["authserver"]
     end_jobs = _start_jobs(server) if plan.jobs and index == 0 else None
     listeners = _Listeners(application, plan)

@@ -15,7 +15,8 @@ from bff import BffSettings, create_app
 from bff.errors import StoreBusyError
 from tests.bff.browser import Browser
 from tests.bff.database import execute, expire
-from tests.bff.stub import Stub
+from tests.bff.keys import STRANGER_KEY
+from tests.bff.stub import Stub, public_jwk
 
 NOTES = "https://notes.example/"
 ALMANAC = "https://almanac.example/"
@@ -197,7 +198,7 @@ def test_a_crash_before_the_new_token_is_stored_is_healed_by_the_retry_window(
 def test_keys_that_cannot_be_fetched_cost_a_pause_and_no_session(browser: Browser, settings: BffSettings):
     browser.log_in()
     browser.stub.window = 0
-    for keys, status in (([], 503), (None, 200)):
+    for keys, status in (([], 503), ([public_jwk(STRANGER_KEY, "other")], 503), (None, 200)):
         expire(settings)
         browser.stub.keys = keys
         restarted = create_app(settings)
