@@ -109,7 +109,7 @@ def _listen(address: str, port: int, threads: int) -> None:
         backlog=1024,
         http1_settings=HTTP1Settings(max_buffer_size=32 * 1024),
         log_access=False,
-        log_level=LogLevels.error,
+        log_level=LogLevels.critical,
     ).serve()
 
 

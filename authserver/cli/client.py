@@ -43,6 +43,20 @@ def add(file: IO[bytes], profile: str | None) -> None:
         )
 
 
+@client.command()
+@click.argument("client_id")
+@click.option(
+    "--json", "file", type=click.File("rb"), required=True, help="File with all its metadata; - reads standard input."
+)
+def update(client_id: str, file: IO[bytes]) -> None:
+    """Replace a client's metadata and print its registration response; what the file leaves out is gone."""
+    from authserver.manage import clients
+
+    metadata = read_json(file)
+    with opened() as deployment:
+        print_json(clients.update(deployment.store, deployment.sealer, client_id, metadata, actor=deployment.actor))
+
+
 @client.command("list")
 @_AS_JSON
 def list_(as_json: bool) -> None:

@@ -34,6 +34,7 @@ def demo() -> None:
 
     environ = dict(os.environ)
     plan = demonstration.prepare(environ)
+    alone = demonstration.lock(plan)
     ports = dict(zip(_COMMANDS, (plan.authserver, plan.resourceserver, plan.bff), strict=True))
     for name, port in ports.items():
         free_addresses("localhost", port, f"{name.upper()}_PORT")
@@ -52,6 +53,7 @@ def demo() -> None:
             children.watch()
     finally:
         children.stop()
+        alone.close()
 
 
 @contextmanager

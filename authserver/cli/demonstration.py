@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 
 from authserver.cli.failure import Failure, WrongSettings
 
@@ -96,6 +96,19 @@ def prepare(environ: Mapping[str, str]) -> Demonstration:
     if (folder / "authserver.db").exists() and not (folder / "secret-key").exists():
         raise Failure(f"{folder / 'secret-key'} is gone, and the database cannot be opened without it: remove {folder}")
     return Demonstration(folder, *ports)
+
+
+def lock(demo: Demonstration) -> IO[str]:
+    """Keep a second demonstration out of the folder until the file is closed; raises Failure."""
+    import fcntl
+
+    file = (demo.folder / "lock").open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        raise Failure(f"another demonstration runs with the data in {demo.folder}: end it first") from None
+    return file
 
 
 def environments(demo: Demonstration, environ: Mapping[str, str]) -> dict[str, dict[str, str]]:

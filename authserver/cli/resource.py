@@ -12,7 +12,7 @@ _AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON for 
 
 @click.group()
 def resource() -> None:
-    """Add, show and remove protected resources and their scopes."""
+    """Add, show, change and remove protected resources and their scopes."""
 
 
 @resource.command()
@@ -47,6 +47,19 @@ def add(identifier: str | None, file: IO[bytes] | None, scopes: tuple[str, ...],
         raise Failure("name the resource's identifier, or give --json")
     with opened() as deployment:
         print_json(resources.describe(resources.add(deployment.store, given, actor=deployment.actor)))
+
+
+@resource.command()
+@click.option(
+    "--json", "file", type=click.File("rb"), required=True, help="File with all its members; - reads standard input."
+)
+def update(file: IO[bytes]) -> None:
+    """Replace all but the identifier of a resource and print it as JSON."""
+    from authserver.manage import resources
+
+    given = read_json(file)
+    with opened() as deployment:
+        print_json(resources.describe(resources.update(deployment.store, given, actor=deployment.actor)))
 
 
 @resource.command("list")

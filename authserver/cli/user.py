@@ -40,6 +40,20 @@ def add(name: str, email: str | None, password_stdin: bool, claims: IO[bytes] | 
         click.echo(f"added {name}, sub {account.sub}")
 
 
+@user.command("set-password")
+@click.argument("name")
+def set_password(name: str) -> None:
+    """Give an account the password on standard input (one line); its sessions end and its grants are revoked."""
+    from authserver.manage import users
+
+    password = _read_password()
+    with opened() as deployment:
+        account = users.existing(deployment.store, name)
+        hashed = users.hash_password(deployment.settings, account, password)
+        users.set_password(deployment.store, account, hashed, actor=deployment.actor)
+    click.echo(f"set the password of {name}")
+
+
 @user.command()
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for a program.")

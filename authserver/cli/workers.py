@@ -68,6 +68,9 @@ class _Master:
     def run(self) -> int:
         reading, writing = self._context.Pipe(duplex=False)
         with _signals() as bell:
+            # What stands now stays: no collection looks at it again, and its pages stay shared with the workers.
+            gc.collect()
+            gc.freeze()
             for index in range(_count(self._plan.settings)):
                 self._start(index, writing)
             status = self._watch(bell, reading, writing)
@@ -188,8 +191,6 @@ def _work(plan: Plan, index: int, master: int, ready: Connection) -> None:
     except (SettingsError, KeyRingError, StoreError) as error:
         log.error("worker %s cannot start: %s", index + 1, error)  # noqa: TRY400 - the sentence says it all
         sys.exit(1)
-    # What stands now stays until the end: no collection looks at it again, and pages shared with the master stay shared.
-    gc.collect()
     gc.freeze()
     server = application.extensions["authserver"]
     end_jobs = _start_jobs(server) if plan.jobs and index == 0 else None

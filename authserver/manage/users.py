@@ -86,6 +86,12 @@ def set_disabled(store: Store, user: User, *, disabled: bool, actor: str) -> Non
     store.users.set_disabled(user.sub, disabled, event)
 
 
+def set_password(store: Store, user: User, password_hash: str, *, actor: str) -> None:
+    """Replace an account's password: everything that the old one opened is over."""
+    event = Event("password.changed", actor, sub=user.sub)
+    store.credentials.replace(user.sub, passwords.KIND, password_hash, event)
+
+
 def describe(user: User) -> dict[str, Any]:
     """Return what may be shown of an account."""
     return {

@@ -4,7 +4,7 @@ from sqlalchemy import select
 
 from authserver import clock
 from authserver.records import AuditLine, Event
-from authserver.store.database import Database, audit_values
+from authserver.store.database import Database, audit_values, tell
 from authserver.store.json_text import from_text
 from authserver.store.statement import Row, number, text
 from authserver.store.tables import audit
@@ -29,6 +29,7 @@ class Audit:
 
     def append(self, event: Event) -> None:
         """Write an event that changes nothing else."""
+        tell(event)
         self._database.write(self._database.append_audit, **audit_values(event, clock.now()))
 
     def list(self, after_number: int, limit: int, name: str | None = None) -> tuple[AuditLine, ...]:

@@ -4,6 +4,7 @@ A read is one statement without a transaction; so is a write of one statement. `
 begins one. Lost connections, collisions and driver errors are dealt with here; verbs see the store's own errors only.
 """
 
+import logging
 import os
 import time
 import weakref
@@ -26,6 +27,8 @@ from authserver.store.tables import audit
 # One of the two is enough at run time, and each takes a while to import.
 if TYPE_CHECKING:
     from sqlalchemy.dialects import postgresql, sqlite
+
+logger = logging.getLogger("authserver.audit")
 
 T = TypeVar("T")
 _ATTEMPTS = 4
@@ -67,6 +70,7 @@ class Transaction:
 
     def audit(self, event: Event) -> None:
         """Write the event that this transaction is: both happen or neither."""
+        tell(event)
         self.run(self._database.append_audit, **audit_values(event, self.now))
 
     def noted(self, changed: int, event: Event) -> bool:
@@ -235,6 +239,13 @@ class Database(ABC):
 
 
 AUDIT_COLUMNS = ("at", "name", "actor", "client_id", "sub", "facts")
+
+
+def tell(event: Event) -> None:
+    """Say in the log, too, what goes into the audit trail; somebody else has held a token that is used again."""
+    level = logging.WARNING if event.name.endswith(".reused") else logging.INFO
+    facts = {"actor": event.actor, "client_id": event.client_id, "sub": event.sub, **event.facts}
+    logger.log(level, event.name.replace("%", ""), {name: value for name, value in facts.items() if value})
 
 
 def audit_values(event: Event, now: int) -> dict[str, Any]:

@@ -36,7 +36,7 @@ def listen(settings: Settings, load: Callable[[], Flask]) -> None:
         workers=len(addresses),
         blocking_threads=settings.threads,
         http1_settings=HTTP1Settings(header_read_timeout=10_000, max_buffer_size=MAX_BUFFER),
-        log_level=LogLevels.error,
+        log_level=LogLevels.critical,
         websockets=False,
         workers_kill_timeout=10,
     )
