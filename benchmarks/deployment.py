@@ -16,7 +16,7 @@ import httpx2
 from benchmarks import cpu
 from benchmarks.authorize import authorization, redemption
 from benchmarks.connection import WrongAnswer
-from benchmarks.driver import CONNECTIONS, OPERATIONS
+from benchmarks.driver import CONNECTIONS
 from benchmarks.script import Target
 from benchmarks.token import SCOPE
 from pytest_authserver.browser import Browser
@@ -44,8 +44,6 @@ _CLIENTS: Final[Mapping[str, Mapping[str, Any]]] = {
 
 class Deployment:
     """One running server; ``key`` names it in the table, ``database`` is ``sqlite`` or ``postgresql``."""
-
-    offers = frozenset(OPERATIONS)
 
     def __init__(self, database: str, variant: str, folder: Path, log: IO[bytes], postgres: Postgres | None) -> None:
         """Register everything by the command line; ``variant`` holds settings, ``THREADS=1,LOG_LEVEL=error``."""

@@ -34,7 +34,6 @@ class Floor:
     """The yardstick as a server that is measured; it answers ``discovery`` only."""
 
     key = "bare WSGI"
-    offers = frozenset({"discovery"})
 
     def __init__(self, log: IO[bytes]) -> None:
         """Start it and wait for its first answer."""
