@@ -43,7 +43,9 @@ class PostgresDatabase(Database):
             f"SET lock_timeout = {settings.database.busy_ms}; SET statement_timeout = {_STATEMENT_MS}; "
             f"SET idle_in_transaction_session_timeout = {_STATEMENT_MS}; SET jit = off; "
             # Every statement here looks rows up by their keys: planning it anew costs more than running it.
-            "SET plan_cache_mode = force_generic_plan"
+            "SET plan_cache_mode = force_generic_plan; "
+            # A plan that was kept while a table was small would go on reading all of it when it is large.
+            "SET enable_seqscan = off"
         )
         known: dict[str, Any] = {
             "connect_timeout": _CONNECT_SECONDS,
