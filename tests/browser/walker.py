@@ -1,5 +1,6 @@
 """Somebody at the pages of all servers: the steps of the story, and what the browser got to see meanwhile."""
 
+from contextlib import suppress
 from pathlib import Path
 
 from playwright.sync_api import ConsoleMessage, Error, Page, Request
@@ -68,7 +69,9 @@ class Walker:
         """Keep a picture for people; check on the way that nothing sticks out."""
         self.pictures.mkdir(parents=True, exist_ok=True)
         shown = page or self.page
-        shown.screenshot(path=self.pictures / f"{name}-{self.look}.png", full_page=True)
+        # A picture is for looking at; a machine short of memory for it has not failed the story.
+        with suppress(Error):
+            shown.screenshot(path=self.pictures / f"{name}-{self.look}.png", full_page=True)
         wide, window = shown.evaluate("[document.documentElement.scrollWidth, innerWidth]")
         assert wide <= window, f"{shown.url} is {wide} wide in a window of {window}"
 

@@ -28,10 +28,10 @@ def test_a_live_item_is_not_overwritten_and_an_expired_one_is(ephemeral: Ephemer
     ephemeral.put("space", "key", "first", END)
     still.move(MINUTE - 1)
     with pytest.raises(Conflict):
-        ephemeral.put("space", "key", "second", END + 1)
+        ephemeral.put("space", "key", "second", END + MINUTE)
     still.move(1)
     assert ephemeral.get("space", "key") is None
-    ephemeral.put("space", "key", "second", END + 1)
+    ephemeral.put("space", "key", "second", END + MINUTE)
     item = ephemeral.get("space", "key")
     assert item
     assert item.value == "second"
