@@ -31,12 +31,16 @@ def upgrade(database: Database) -> None:
     """
     from alembic import command  # noqa: PLC0415 - slow to import, and only needed here
     from alembic.config import Config  # noqa: PLC0415 - as above
+    from alembic.runtime.migration import MigrationContext  # noqa: PLC0415 - as above
     from alembic.util import CommandError  # noqa: PLC0415 - as above
 
     config = Config()
     config.set_main_option("script_location", str(_folder()).replace("%", "%%"))
     try:
         with database.exclusively() as connection:
+            # Who waited for another process finds the work done, and holds nobody up in turn.
+            if MigrationContext.configure(connection).get_current_revision() == NEWEST:
+                return
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
     except CommandError:

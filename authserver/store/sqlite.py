@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any, Self
 
 from sqlalchemy import URL, Connection, Table, create_engine
@@ -28,6 +28,7 @@ from authserver.store.statement import Row, Statement
 _OLDEST = (3, 35)  # RETURNING
 _SPARE = 8  # connections beside one per thread: jobs, the command line
 _UPGRADE_SECONDS = 60  # for another process that is upgrading
+_PAUSE = 0.005  # seconds between tries to switch a new file to the write-ahead log
 _AWAY = {
     "SQLITE_CANTOPEN",
     "SQLITE_IOERR",
@@ -112,7 +113,7 @@ class SqliteDatabase(Database):
 
     @contextmanager
     def exclusively(self) -> Iterator[Connection]:
-        _make_file(self._path)
+        self._connect(full=True, wait=_UPGRADE_SECONDS).close()
         with self.engine.connect() as connection:
             connection.exec_driver_sql("PRAGMA synchronous=FULL")
             connection.exec_driver_sql("BEGIN IMMEDIATE")
@@ -130,8 +131,7 @@ class SqliteDatabase(Database):
             factory=_Connection,
         )
         try:
-            if driver.execute("PRAGMA journal_mode").fetchone() != ("wal",):
-                driver.execute("PRAGMA journal_mode=WAL").fetchone()
+            _write_ahead(driver, wait)
             driver.execute(f"PRAGMA synchronous={'FULL' if full else 'NORMAL'}")
             driver.execute("PRAGMA foreign_keys=ON")
             driver.execute(f"PRAGMA wal_autocheckpoint={LONGEST_LOG}")
@@ -189,6 +189,20 @@ def check_version(version: str) -> None:
     """Raise SettingsError when this Python's SQLite library is too old."""
     if tuple(int(part) for part in version.split(".")[:2]) < _OLDEST:
         raise SettingsError(f"SQLite {version} is too old: 3.35 or newer is needed (this Python was built with it)")
+
+
+def _write_ahead(driver: sqlite3.Connection, wait: float) -> None:
+    """Switch a new file to the write-ahead log: SQLite does not wait by itself when two processes do it at once."""
+    deadline = monotonic() + wait
+    while driver.execute("PRAGMA journal_mode").fetchone() != ("wal",):
+        try:
+            driver.execute("PRAGMA journal_mode=WAL").fetchone()
+        except sqlite3.OperationalError:
+            if monotonic() >= deadline:
+                raise
+            sleep(_PAUSE)
+        else:
+            return
 
 
 def _make_file(path: Path) -> None:

@@ -37,7 +37,7 @@ def test_everything_can_be_done_with_the_keyboard(walker: Walker, person: Person
     walker.open()
     tab_to(page, "#login")
     page.keyboard.press("Enter")
-    page.wait_for_selector("#username")
+    page.wait_for_selector("#username:focus")
     page.keyboard.type(person.username)
     page.keyboard.press("Tab")
     page.keyboard.type(person.password)

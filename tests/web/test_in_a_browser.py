@@ -121,6 +121,7 @@ def test_denying_reaches_the_application_too(
 def test_signing_in_needs_no_mouse(live_authserver: AuthServer, client: RegisteredClient, new_page: NewPage) -> None:
     page = new_page()
     _start(page, live_authserver, client)
+    page.wait_for_selector("#username:focus")  # the browser sets the focus when it has drawn
     page.keyboard.type("alice")
     page.keyboard.press("Tab")
     page.keyboard.type(PASSWORD)
