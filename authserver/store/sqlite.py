@@ -113,7 +113,7 @@ class SqliteDatabase(Database):
 
     @contextmanager
     def exclusively(self) -> Iterator[Connection]:
-        self._connect(full=True, wait=_UPGRADE_SECONDS).close()
+        self.open_as(full=True, wait=_UPGRADE_SECONDS).close()
         with self.engine.connect() as connection:
             connection.exec_driver_sql("PRAGMA synchronous=FULL")
             connection.exec_driver_sql("BEGIN IMMEDIATE")
@@ -197,8 +197,8 @@ def _write_ahead(driver: sqlite3.Connection, wait: float) -> None:
     while driver.execute("PRAGMA journal_mode").fetchone() != ("wal",):
         try:
             driver.execute("PRAGMA journal_mode=WAL").fetchone()
-        except sqlite3.OperationalError:
-            if monotonic() >= deadline:
+        except sqlite3.OperationalError as error:
+            if not error.sqlite_errorname.startswith("SQLITE_BUSY") or monotonic() >= deadline:
                 raise
             sleep(_PAUSE)
         else:
