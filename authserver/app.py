@@ -1,5 +1,6 @@
 """The only composition root: settings → store → keys → server → blueprints → gateway."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from flask import Flask
@@ -16,6 +17,7 @@ from authserver.web import account, authorize, consent, errors, health, login, l
 from authserver.web.gateway import Gateway
 
 if TYPE_CHECKING:
+    from authserver.manage.client_metadata import Check
     from authserver.store import Store
 
 MAX_BODY = 64 * 1024
@@ -39,6 +41,11 @@ def create_app(settings: Settings | None = None, store: "Store | None" = None) -
     errors.register(app)
     app.wsgi_app = Gateway(app.wsgi_app, server, endpoints)  # type: ignore[method-assign] # Flask's documented extension point
     return app
+
+
+def client_members() -> Mapping[str, "Check"]:
+    """Return the members of a client's metadata that extensions bring: name to check."""
+    return registry.CLIENT_METADATA
 
 
 def create_server(settings: Settings, store: "Store") -> Server:

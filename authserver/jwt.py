@@ -108,28 +108,29 @@ def audiences(claims: dict[str, Any]) -> tuple[str, ...]:
     return tuple(values)
 
 
-def read_key_set(body: bytes) -> dict[str, Any]:
-    """Return the public signature keys of a fetched key set, with the members that count; raises InvalidJWT.
+def read_key_set(body: bytes, use: str = "sig") -> dict[str, Any]:
+    """Return the public keys of a fetched key set for signatures, or for ``enc``; raises InvalidJWT.
 
-    Keys of kinds and sizes that are not accepted are left out, as others in the set may serve (RFC 7517 5).
+    Only the members that count are kept. Keys of kinds and sizes that are not accepted are left out, as others in the
+    set may serve (RFC 7517 5).
     """
     keys = _parse_object(body).get("keys")
     if not isinstance(keys, list) or len(keys) > _MAX_KEYS:
         msg = "not a key set, or one of too many keys"
         raise InvalidJWT(msg)
-    usable = [public for public in map(_public_part, keys) if public is not None]
+    usable = [public for public in (_public_part(key, use) for key in keys) if public is not None]
     if not usable:
         msg = "the key set has no usable key"
         raise InvalidJWT(msg)
     return {"keys": usable}
 
 
-def _public_part(key: Any) -> dict[str, str] | None:
+def _public_part(key: Any, use: str) -> dict[str, str] | None:
     kind = key.get("kty") if isinstance(key, dict) else None
-    if not isinstance(kind, str) or kind not in _KINDS or not _SECRET.isdisjoint(key) or key.get("use", "sig") != "sig":
+    if not isinstance(kind, str) or kind not in _KINDS or not _SECRET.isdisjoint(key) or key.get("use", use) != use:
         return None
     needed, curves = _KINDS[kind]
-    members = {name: key[name] for name in ("kty", "kid", "alg", *needed) if name in key}
+    members = {name: key[name] for name in ("kty", "kid", "alg", "use", *needed) if name in key}
     if not all(isinstance(value, str) and 0 < len(value) <= _MAX_MEMBER for value in members.values()):
         return None
     good = members.keys() >= needed and members.get("crv") in curves

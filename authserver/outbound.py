@@ -79,6 +79,12 @@ class Outbound:
             raise InvalidJWT("the client has no key set, or the key identifier is not a string")
         return self._key_sets.get(client.jwks_uri, kid, client.client_id)
 
+    def encryption_keys(self, client: Client) -> Mapping[str, Any]:
+        """Return the keys of the client's ``jwks_uri`` that it can be encrypted to; raises jwt.InvalidJWT."""
+        if client.jwks_uri is None:
+            raise InvalidJWT("the client has no key set")
+        return self._key_sets.get(client.jwks_uri, None, client.client_id, "enc")
+
     def fetch(self, url: str, max_bytes: int = MAX_BYTES) -> bytes:
         """Return the body of a 200 answer to GET; raises OutboundError."""
         import httpcore2  # noqa: PLC0415 - a quarter of a second that most processes never need
@@ -287,7 +293,7 @@ def _look_up(host: str, port: int, answer: SimpleQueue[list[str]]) -> None:
 
 @dataclass(slots=True)
 class _KeySet:
-    """What is known of one ``jwks_uri``."""
+    """What is known of one ``jwks_uri``, for one use of its keys."""
 
     keys: Mapping[str, Any] | None = None
     kids: frozenset[str] = frozenset()
@@ -312,15 +318,15 @@ class _KeySets:
     def __init__(self, fetch: Callable[[str], bytes], places: int) -> None:
         self._fetch = fetch
         self._lock = Lock()
-        self._sets: OrderedDict[str, _KeySet] = OrderedDict()
+        self._sets: OrderedDict[tuple[str, str], _KeySet] = OrderedDict()
         self._fetches = BoundedSemaphore(places)
         self._waits = BoundedSemaphore(places)
 
-    def get(self, uri: str, kid: str | None, client_id: str) -> Mapping[str, Any]:
-        """Return the set, fresh or the last good one; raises InvalidJWT."""
+    def get(self, uri: str, kid: str | None, client_id: str, use: str = "sig") -> Mapping[str, Any]:
+        """Return the set's keys for this use, fresh or the last good ones; raises InvalidJWT."""
         done = Event()
         with self._lock:
-            kept = self._kept(uri)
+            kept = self._kept(uri, use)
             if kept.keys is not None and kept.is_younger(KEYS_FRESH) and kept.has(kid):
                 return kept.keys
             running = kept.fetching
@@ -328,7 +334,7 @@ class _KeySets:
             if leads:
                 kept.fetching = done
         if leads:
-            self._refresh(uri, kept, done, client_id)
+            self._refresh(uri, use, kept, done, client_id)
         elif running is not None:
             self._wait(running, hurried=kept.is_younger(KEYS_USABLE) and kept.has(kid))
         with self._lock:
@@ -336,17 +342,17 @@ class _KeySets:
                 return kept.keys
         raise InvalidJWT("the client's key set is not to be had")
 
-    def _kept(self, uri: str) -> _KeySet:
-        kept = self._sets.setdefault(uri, _KeySet())
-        self._sets.move_to_end(uri)
+    def _kept(self, uri: str, use: str) -> _KeySet:
+        kept = self._sets.setdefault((uri, use), _KeySet())
+        self._sets.move_to_end((uri, use))
         if len(self._sets) > KEPT:
             self._sets.popitem(last=False)
         return kept
 
-    def _refresh(self, uri: str, kept: _KeySet, done: Event, client_id: str) -> None:
+    def _refresh(self, uri: str, use: str, kept: _KeySet, done: Event, client_id: str) -> None:
         keys: Mapping[str, Any] | None = None
         try:
-            keys = read_key_set(self._fetch(uri))
+            keys = read_key_set(self._fetch(uri), use)
         except (OutboundError, InvalidJWT) as error:
             logger.warning("key set of a client not fetched", extra={"client_id": client_id, "reason": str(error)})
         finally:

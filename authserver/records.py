@@ -77,6 +77,11 @@ class Client:
         return self.token_endpoint_auth_method == "none"
 
     @property
+    def fapi2(self) -> bool:
+        """Say whether the client keeps to FAPI 2.0 (Security Profile, with or without Message Signing)."""
+        return self.profile.startswith("fapi2")
+
+    @property
     def origins(self) -> frozenset[str]:
         """Browser origins of the client: registered ones and those of its redirect URIs."""
         return self.web_origins | {origin_of(uri) for uri in self.redirect_uris if uri.startswith(("http:", "https:"))}

@@ -11,6 +11,7 @@ from authserver.oauth import (
     introspection,
     issuer,
     metadata,
+    par,
     parameters,
     pkce,
     redirect_uri,
@@ -34,6 +35,7 @@ TOKEN_PATH = token.PATH
 # name, path, methods, function (server, request) -> Answer
 ENDPOINTS = (
     ("token", token.PATH, token.METHODS, token.respond),
+    ("pushed_authorization_request", par.PATH, par.METHODS, par.respond),
     ("introspection", introspection.PATH, introspection.METHODS, introspection.respond),
     ("revocation", revocation.PATH, revocation.METHODS, revocation.respond),
     ("userinfo", userinfo.PATH, userinfo.METHODS, userinfo.respond),
@@ -44,7 +46,7 @@ ENDPOINTS = (
 
 # Endpoints that a browser script of another origin may call, and for whom (DECISIONS, Redirects and cross-origin).
 CORS_ANY = frozenset({"jwks", "metadata", "discovery"})
-CORS_REGISTERED = frozenset({"token", "revocation", "userinfo"})
+CORS_REGISTERED = frozenset({"token", "revocation", "userinfo", "pushed_authorization_request"})
 
 # Served at the root, too, with the issuer's path behind (RFC 8414 3.1).
 WELL_KNOWN = (metadata.PATH, discovery.PATH)
@@ -64,11 +66,17 @@ RESPONSE_MODES = (
     ("form_post", response_modes.form_post),
 )
 
-AUTHORIZE_RESOLVE = (redirect_uri.check,)
+PUSH_PREPARE = ()
+
+AUTHORIZE_RESOLVE = (
+    par.load,
+    redirect_uri.check,
+)
 
 AUTHORIZE_CHECK = (
     response_modes.check,
     parameters.single,
+    par.require,
     authorization_code.check_state,
     authentication_request.unsupported,
     authorization_code.check_response_type,
@@ -82,6 +90,8 @@ AUTHORIZE_CHECK = (
     authentication_request.hints,
 )
 
+AUTHORIZE_FINISH = (par.complete,)
+
 AUTHORIZE_RESPOND = (issuer.add,)
 
 TOKEN_PREPARE = ()
@@ -91,12 +101,18 @@ TOKEN_CHECK = (
     resource.narrow,
 )
 
-TOKEN_CLAIMS = (access_token.session,)
+TOKEN_CLAIMS = (
+    access_token.session,
+    access_token.confirmation,
+)
 
 TOKEN_RESPOND = (id_token.add,)
 
+USERINFO_CHECK = ()
+
 METADATA = (
     metadata.metadata,
+    par.metadata,
     authorization_code.metadata,
     response_modes.metadata,
     token.metadata,
@@ -122,6 +138,7 @@ PARAMETERS = frozenset().union(
     authorization_code.PARAMETERS,
     refresh_token.PARAMETERS,
     redirect_uri.PARAMETERS,
+    par.PARAMETERS,
     response_modes.PARAMETERS,
     scope.PARAMETERS,
     pkce.PARAMETERS,
@@ -129,3 +146,8 @@ PARAMETERS = frozenset().union(
     userinfo.PARAMETERS,
     end_session.PARAMETERS,
 )
+
+# Member of a client's metadata → its check, beside those of manage/client_metadata.py.
+CLIENT_METADATA = {
+    **par.CLIENT_METADATA,
+}

@@ -49,6 +49,9 @@ class Tokens(_Section):
 
     code_seconds: Annotated[int, Field(gt=0, le=600)] = Field(60, description="Life of an authorization code.")
     access_token_seconds: Positive = Field(600, description="Life of an access token.")
+    request_uri_seconds: Annotated[int, Field(ge=5, lt=600)] = Field(
+        60, description="Time in which a pushed authorization request has to be opened."
+    )
     id_token_seconds: Positive = Field(600, description="Life of an ID token.")
     refresh_token_seconds: Positive = Field(30 * 86400, description="Life of a refresh token that is not used.")
     refresh_token_absolute_seconds: Positive = Field(
@@ -99,6 +102,18 @@ class Limits(_Section):
         600, description="Sign-ins begun or requests posted a minute by browsers without a cookie, from one address."
     )
     client_failures: Positive = Field(20, description="Wrong client secrets a minute per client and address.")
+    pushed_requests: Positive = Field(60, description="Pushed authorization requests a minute per client.")
+
+
+class Features(_Section):
+    """Extensions of the protocol; what is off is not announced, has no endpoint, and none of its steps run."""
+
+    par: bool = Field(default=True, description="Pushed authorization requests (RFC 9126).")
+    jar: bool = Field(default=True, description="Signed and encrypted authorization requests (RFC 9101).")
+    jarm: bool = Field(default=True, description="Signed and encrypted authorization responses (JARM).")
+    dpop: bool = Field(default=True, description="Tokens bound to a key of the client (DPoP, RFC 9449).")
+    mtls: bool = Field(default=True, description="Client certificates: authentication and bound tokens (RFC 8705).")
+    introspection_jwt: bool = Field(default=True, description="Introspection answers as signed JWTs (RFC 9701).")
 
 
 class Database(_Section):
@@ -149,6 +164,9 @@ class Settings(BaseSettings):
     default_resource: str | None = Field(
         None, description="Audience of a token for which no resource was asked; else the issuer."
     )
+    require_pushed_authorization_requests: bool = Field(
+        default=False, description="Take authorization requests only where they were pushed (RFC 9126 5)."
+    )
     nodes: Positive = Field(1, description="Machines that serve this issuer; more than one needs PostgreSQL.")
     development: bool = Field(
         default=False, description="Loopback development mode: allows an http issuer on loopback."
@@ -164,6 +182,7 @@ class Settings(BaseSettings):
     passwords: Passwords = Passwords()
     limits: Limits = Limits()
     database: Database = Database()
+    features: Features = Features()
 
     @classmethod
     def settings_customise_sources(

@@ -86,7 +86,8 @@ class AuthServer:
             **metadata,
         }
         members = {name: value for name, value in members.items() if value is not None}
-        answer = clients.register(self.store, self.sealer, members, profile=profile, actor="test")
+        extensions = self.server.registry.CLIENT_METADATA
+        answer = clients.register(self.store, self.sealer, members, profile=profile, actor="test", members=extensions)
         uris = answer.get("redirect_uris") or [""]
         return RegisteredClient(answer["client_id"], answer.get("client_secret", ""), uris[0], answer)
 
@@ -183,6 +184,10 @@ class AuthServer:
             **parameters,
         }
         return {name: value for name, value in request.items() if value is not None}
+
+    def push(self, client: RegisteredClient, pkce: Pkce | None = None, **parameters: Any) -> httpx2.Response:
+        """Push an authorization request (RFC 9126 2.1); None takes a parameter away."""
+        return self.post("/par", client, **self.request(client, pkce, **parameters))
 
     def sign_in(self, client: RegisteredClient, username: str = "alice", **parameters: Any) -> dict[str, Any]:
         """Walk the whole code flow with a new browser, page by page; return the token response."""

@@ -23,7 +23,9 @@ def client() -> None:
     help="File with the client's metadata; - reads standard input.",
 )
 @click.option(
-    "--profile", type=click.Choice(["oauth21", "oidc", "fapi2", "legacy"]), help="Profile, where the file names none."
+    "--profile",
+    type=click.Choice(["oauth21", "oidc", "fapi2", "fapi2_message_signing", "legacy"]),
+    help="Profile, where the file names none.",
 )
 def add(file: IO[bytes], profile: str | None) -> None:
     """Register a client and print its registration response, with the secret, as JSON.
@@ -31,6 +33,7 @@ def add(file: IO[bytes], profile: str | None) -> None:
     The members are those of RFC 7591, and: client_id, client_secret, profile, trusted, resources, resource_server_for,
     web_origins, access_token_format, require_pkce, refresh_rotation, grace_seconds, id_token_claims.
     """
+    from authserver.app import client_members
     from authserver.manage import clients
     from authserver.manage.profiles import DEFAULT
 
@@ -38,7 +41,12 @@ def add(file: IO[bytes], profile: str | None) -> None:
     with opened() as deployment:
         print_json(
             clients.register(
-                deployment.store, deployment.sealer, metadata, profile=profile or DEFAULT, actor=deployment.actor
+                deployment.store,
+                deployment.sealer,
+                metadata,
+                profile=profile or DEFAULT,
+                actor=deployment.actor,
+                members=client_members(),
             )
         )
 
@@ -50,11 +58,13 @@ def add(file: IO[bytes], profile: str | None) -> None:
 )
 def update(client_id: str, file: IO[bytes]) -> None:
     """Replace a client's metadata and print its registration response; what the file leaves out is gone."""
+    from authserver.app import client_members
     from authserver.manage import clients
 
-    metadata = read_json(file)
+    metadata, members = read_json(file), client_members()
     with opened() as deployment:
-        print_json(clients.update(deployment.store, deployment.sealer, client_id, metadata, actor=deployment.actor))
+        store, sealer, actor = deployment.store, deployment.sealer, deployment.actor
+        print_json(clients.update(store, sealer, client_id, metadata, actor=actor, members=members))
 
 
 @client.command("list")

@@ -171,12 +171,23 @@ def check_together(metadata: Mapping[str, Any], profile: str) -> None:
             "token_endpoint_auth_signing_alg",
             "does not fit the client's method and profile",
         ),
+        *(_fapi2_rules(metadata) if profile.startswith("fapi2") else ()),
     )
     for wrong, member, sentence in rules:
         if wrong:
             raise InvalidMetadata(member, sentence)
     if CODE in grants and not metadata.get("redirect_uris"):
         raise InvalidMetadata("redirect_uris", "must name at least one redirect URI", "invalid_redirect_uri")
+
+
+def _fapi2_rules(metadata: Mapping[str, Any]) -> tuple[tuple[bool, str, str], ...]:
+    """Return the rules of FAPI 2.0: bound tokens (Security Profile 5.3.2.1), no RSASSA-PKCS1-v1_5 (5.4.1)."""
+    bound = metadata.get("dpop_bound_access_tokens") or metadata.get("tls_client_certificate_bound_access_tokens")
+    signed = [name for name in metadata if name.endswith("_signed_response_alg") and metadata[name] == "RS256"]
+    return (
+        (not bound, "dpop_bound_access_tokens", "or tls_client_certificate_bound_access_tokens must be true"),
+        (bool(signed), signed[0] if signed else "", "cannot be RS256 in this profile"),
+    )
 
 
 def _fits(algorithm: str, method: str, profile: str) -> bool:

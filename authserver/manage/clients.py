@@ -215,6 +215,8 @@ def _checked(
             raise InvalidMetadata(name, "is fixed by the profile")
     known = table.keys() | ADMINISTRATOR_MEMBERS.keys()
     whole = {name: value for name, value in policy.defaults.items() if name in known} | checked
+    if "dpop_bound_access_tokens" not in checked and checked.get("tls_client_certificate_bound_access_tokens"):
+        whole.pop("dpop_bound_access_tokens", None)  # FAPI 2.0 5.3.2.1: one of the two is enough
     _write_defaults(whole)
     if whole["token_endpoint_auth_method"] == "none" and "require_pkce" not in checked:
         whole["require_pkce"] = True

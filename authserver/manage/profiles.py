@@ -25,6 +25,23 @@ class Profile(NamedTuple):
 
 
 _ASYMMETRIC: Final = frozenset({"RS256", "PS256", "ES256", "ES384", "EdDSA", "Ed25519"})
+# FAPI 2.0 Security Profile 5.4.1; Ed25519 is also written EdDSA, its older name.
+_FAPI2_ALGORITHMS: Final = frozenset({"PS256", "ES256", "EdDSA", "Ed25519"})
+_FAPI2: Final[Mapping[str, Any]] = MappingProxyType(
+    {
+        "require_pkce": True,
+        "refresh_rotation": False,
+        "auth_method_pinned": True,
+        "require_redirect_uri": False,
+        "token_endpoint_auth_method": "private_key_jwt",
+        "id_token_signed_response_alg": "ES256",
+        "require_pushed_authorization_requests": True,
+        "dpop_bound_access_tokens": True,
+    }
+)
+_FAPI2_FIXED: Final = frozenset(
+    {"require_pkce", "refresh_rotation", "auth_method_pinned", "require_pushed_authorization_requests"}
+)
 
 PROFILES: Final[Mapping[str, Profile]] = MappingProxyType(
     {
@@ -49,19 +66,23 @@ PROFILES: Final[Mapping[str, Profile]] = MappingProxyType(
             _ASYMMETRIC,
         ),
         "fapi2": Profile(
+            _FAPI2,
+            _MTLS | {"private_key_jwt"},
+            _FAPI2_ALGORITHMS,
+            _FAPI2_FIXED,
+        ),
+        # FAPI 2.0 Message Signing 5.3 and 5.4: what goes to the authorization endpoint and comes from it is signed.
+        "fapi2_message_signing": Profile(
             {
-                "require_pkce": True,
-                "refresh_rotation": False,
-                "auth_method_pinned": True,
-                "require_redirect_uri": False,
-                "token_endpoint_auth_method": "private_key_jwt",
-                "id_token_signed_response_alg": "ES256",
-                "require_pushed_authorization_requests": True,
-                "dpop_bound_access_tokens": True,
+                **_FAPI2,
+                "require_signed_request_object": True,
+                "response_modes": ["jwt", "query.jwt", "fragment.jwt", "form_post.jwt"],
+                "authorization_signed_response_alg": "ES256",
+                "introspection_signed_response_alg": "ES256",
             },
             _MTLS | {"private_key_jwt"},
-            frozenset({"PS256", "ES256", "EdDSA", "Ed25519"}),
-            frozenset({"require_pkce", "auth_method_pinned", "require_pushed_authorization_requests"}),
+            _FAPI2_ALGORITHMS,
+            _FAPI2_FIXED | {"require_signed_request_object"},
         ),
         "legacy": Profile(
             {

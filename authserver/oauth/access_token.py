@@ -5,7 +5,7 @@ https://www.rfc-editor.org/rfc/rfc9068
 Opaque is the default; a resource or a client may ask for JWTs. An opaque token has a row with its claims; a JWT carries
 them and has no row. Its ``jti`` begins with the grant's id, so that introspection can ask whether the grant lives.
 
-Plugs into: TOKEN_CLAIMS (session), ``issue``, introspection, revocation, userinfo.
+Plugs into: TOKEN_CLAIMS (session, confirmation), ``issue``, introspection, revocation, userinfo.
 """
 
 from typing import TYPE_CHECKING, Any, Final
@@ -53,6 +53,13 @@ def session(server: "Server", request: Request) -> None:
         request.claims["sid"] = grant.sid
 
 
+def confirmation(server: "Server", request: Request) -> None:
+    """Bind the token to what the client has proven to hold (RFC 7800 3.1)."""
+    del server
+    if request.jkt is not None or request.x5t is not None:
+        request.claims["cnf"] = request.confirmation
+
+
 def write(server: "Server", request: Request) -> str:
     """Return the token's text; for an opaque one also fill ``access_row``."""
     target, client, claims = request.target, request.client, request.claims
@@ -67,7 +74,7 @@ def write(server: "Server", request: Request) -> str:
         sub=claims["sub"],
         audience=request.audience,
         scope=request.token_scope,
-        claims=orjson.dumps({"token_type": "Bearer", **claims}).decode(),
+        claims=orjson.dumps({"token_type": request.token_type, **claims}).decode(),
         issued_at=request.issued_at,
         expires_at=claims["exp"] * SECOND,
     )
@@ -106,12 +113,13 @@ def read_jwt(server: "Server", text: str) -> LiveToken | None:
     if claims.get("iss") != server.settings.issuer:
         return None
     grant_id, dot, _ = claims["jti"].partition(".")
+    token_type = "DPoP" if "jkt" in claims.get("cnf", ()) else "Bearer"
     return LiveToken(
         grant_id=grant_id if dot else None,
         client_id=claims["client_id"],
         sub=claims["sub"],
         audience=claims["aud"],
         scope=claims["scope"],
-        claims=orjson.dumps({"token_type": "Bearer", **claims}).decode(),
+        claims=orjson.dumps({"token_type": token_type, **claims}).decode(),
         expires_at=claims["exp"] * SECOND,
     )

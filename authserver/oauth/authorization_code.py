@@ -11,6 +11,7 @@ Plugs into: GRANTS, METADATA.
 
 from typing import TYPE_CHECKING, Any, Final
 
+import orjson
 from authlib.oauth2.rfc6749 import grants
 
 from authserver.clock import SECOND, now
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 PARAMETERS: Final = frozenset({"response_type", "state", "code"})
 MAX_STATE: Final = 4096  # characters
+_FAPI2_CODE: Final = 60  # seconds
 _REUSE_SEEN: Final = 86400  # seconds after the last token's end in which a reused code is still told from rubbish
 
 
@@ -76,12 +78,17 @@ class AuthorizationCodeGrant(Issuing, grants.AuthorizationCodeGrant):  # type: i
     def query_authorization_code(self, code: str, client: Any) -> RedeemedCode | None:
         """Take the code, for this client only, at most once."""
         code_digest = digest_of(Kind.CODE, code)
-        grant = self.server.store.grants.redeem(code_digest, client.client_id) if code_digest else None
+        grant = self.server.store.grants.redeem(code_digest, client.client_id, self._binding()) if code_digest else None
         if grant is None or not client.check_redirect_uri(grant.redirect_uri):
             return None
         self.request.grant = grant
         self.request.granted_scope = scope.of_today(client, grant.scope)
         return RedeemedCode(grant, self.request)
+
+    def _binding(self) -> str | None:
+        """Return what the refresh tokens of a public client will need to be used with (RFC 9449 5, RFC 8705 4)."""
+        proven = self.request.confirmation if self.request.client.public else {}
+        return orjson.dumps(proven).decode() if proven else None
 
     def authenticate_user(self, authorization_code: RedeemedCode) -> str | None:
         """Return the subject; ``redeem`` has proven that the account is in force."""
@@ -131,7 +138,7 @@ def open_grant(server: "Server", request: AuthorizationRequest, session: Session
 
     ``seed`` (32 bytes) makes the code the same for a second submission of the same interaction.
     """
-    moment, tokens = now(), server.settings.tokens
+    moment = now()
     text, code_digest = (
         new_handle(Kind.CODE) if seed is None else (write_handle(Kind.CODE, seed), digest(Kind.CODE, seed))
     )
@@ -147,7 +154,7 @@ def open_grant(server: "Server", request: AuthorizationRequest, session: Session
         code_challenge=request.code_challenge,
         claims=None,
         authorization_details=None,
-        cnf=None,
+        cnf=None if request.dpop_jkt is None else orjson.dumps({"jkt": request.dpop_jkt}).decode(),
         auth_time=session.auth_time,
         acr=session.acr,
         amr=session.amr,
@@ -156,11 +163,17 @@ def open_grant(server: "Server", request: AuthorizationRequest, session: Session
         expires_at=moment + _lifetime(server, request) * SECOND,
     )
     try:
-        server.store.grants.open(grant, code_digest, moment + tokens.code_seconds * SECOND)
+        server.store.grants.open(grant, code_digest, moment + _code_seconds(server, request) * SECOND)
     except Conflict:
         if seed is None:
             raise
     return text
+
+
+def _code_seconds(server: "Server", request: AuthorizationRequest) -> int:
+    client, seconds = server.query_client(request.client_id), server.settings.tokens.code_seconds
+    # FAPI 2.0 Security Profile 5.3.2.1: "a maximum lifetime of 60 seconds".
+    return min(seconds, _FAPI2_CODE) if client is not None and client.fapi2 else seconds
 
 
 def _lifetime(server: "Server", request: AuthorizationRequest) -> int:

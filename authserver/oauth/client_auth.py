@@ -24,6 +24,7 @@ from authserver import jwt
 from authserver.clock import SECOND, now
 from authserver.crypto import client_secret_digest, open_client_secret, same
 from authserver.limits import Exceeded
+from authserver.manage.profiles import PROFILES
 from authserver.oauth import errors
 from authserver.oauth.parameters import is_vschar
 from authserver.oauth.request import Request
@@ -174,7 +175,8 @@ def _verify(server: "Server", client: Client, parsed: jwt.Parsed) -> None:
     if method == "client_secret_jwt":
         _verify_shared(server, client, parsed)
     elif method == "private_key_jwt":
-        algorithms = frozenset({pinned}) & jwt.ASYMMETRIC if pinned else jwt.ASYMMETRIC
+        accepted = PROFILES[client.profile].algorithms
+        algorithms = frozenset({pinned}) & accepted if pinned else accepted
         jwt.verify(parsed, server.client_key(client, parsed), algorithms)
     else:
         msg = "the client is registered for another method"
@@ -211,6 +213,9 @@ def choose_key(members: Mapping[str, Any], parsed: jwt.Parsed) -> Key:
 def _check_assertion(server: "Server", request: Request, client: Client, parsed: jwt.Parsed) -> None:
     claims, moment = parsed.claims, now() // SECOND
     good_audiences = {server.settings.issuer, server.token_endpoint, request.endpoint}
+    if client.fapi2:
+        # FAPI 2.0 Security Profile 5.3.2.1: the issuer alone, "as a string"; an array has another meaning elsewhere.
+        good_audiences = {server.settings.issuer} if isinstance(claims.get("aud"), str) else set()
     expires_at, issued_at = jwt.seconds(claims, "exp"), jwt.seconds(claims, "iat")
     not_before, jti = jwt.seconds(claims, "nbf"), jwt.text(claims, "jti")
     # RFC 8725 3.11: another kind of JWT with the right claims is not an assertion.

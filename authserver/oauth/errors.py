@@ -15,6 +15,8 @@ __all__ = ["OAuth2Error"]
 class Refusal(OAuth2Error):
     """An error with a fixed description; subclasses name the code."""
 
+    headers: tuple[tuple[str, str], ...] = ()
+
     def __init__(self, description: str, status: int | None = None) -> None:
         super().__init__(description=description, status_code=status)
 
@@ -93,6 +95,18 @@ class RequestURINotSupported(Refusal):
     error = "request_uri_not_supported"
 
 
+class InvalidRequestURI(Refusal):
+    """RFC 9101 6.1 and RFC 9126 4."""
+
+    error = "invalid_request_uri"
+
+
+class InvalidRequestObject(Refusal):
+    """RFC 9101 6.2."""
+
+    error = "invalid_request_object"
+
+
 class RegistrationNotSupported(Refusal):
     """OpenID Connect Core 3.1.2.6."""
 
@@ -128,6 +142,17 @@ class SlowDown(Refusal):
     def __init__(self, retry_after: int) -> None:
         super().__init__(TOO_MANY_FAILURES)
         self.retry_after = retry_after
+
+
+class TooManyRequests(Refusal):
+    """RFC 9126 2.3 and RFC 6585 4: too many requests of a client; 429 with Retry-After in seconds."""
+
+    error = "invalid_request"
+    status_code = 429
+
+    def __init__(self, description: str, retry_after: int = 1) -> None:
+        super().__init__(description)
+        self.headers = (("Retry-After", str(retry_after)),)
 
 
 class NotRedirectable(Exception):
@@ -195,6 +220,12 @@ NEED_LOGIN: Final = "The user has to sign in."
 NEED_CONSENT: Final = "The user has to consent."
 NEED_SELECTION: Final = "The user has to choose an account."
 DENIED: Final = "The user denied the request."
+PUSH_FIRST: Final = "The client has to push its authorization request first."
+REDIRECT_URI_REFUSED: Final = "The redirect_uri is missing or not registered for the client."
+PUSH_NESTED: Final = "A pushed request cannot refer to another request."
+PUSHED_TOO_OFTEN: Final = "Too many requests were pushed; wait before pushing another one."
+PUSH_GONE: Final = "The request of the application is unknown, expired or used already."
+BINDING_MISSING: Final = "The client is registered for tokens that are bound to a key, and has proven none."
 REQUEST_OBJECT: Final = "The request parameter is not supported."
 REQUEST_URI: Final = "The request_uri parameter is not supported."
 REGISTRATION: Final = "The registration parameter is not supported."

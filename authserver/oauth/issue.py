@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from authserver.clock import SECOND, now
 from authserver.crypto import Kind, new_handle
-from authserver.oauth import access_token
+from authserver.oauth import access_token, errors
 from authserver.oauth.request import Request
 from authserver.records import RefreshTokenRow
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 def prepare(server: "Server", request: Request, *, subject: str) -> dict[str, Any]:
     """Compute the claims, write the access token and start the response; nothing is stored yet."""
+    _require_binding(request)
     request.issued_at = now()
     seconds = request.target.access_token_seconds if request.target else None
     lifetime = seconds or server.settings.tokens.access_token_seconds
@@ -26,7 +27,7 @@ def prepare(server: "Server", request: Request, *, subject: str) -> dict[str, An
         step(server, request)
     request.response = {
         "access_token": access_token.write(server, request),
-        "token_type": "Bearer",
+        "token_type": request.token_type,
         "expires_in": lifetime,
         "scope": request.token_scope,
     }
@@ -49,3 +50,15 @@ def respond(server: "Server", request: Request) -> dict[str, Any]:
     for step in server.registry.TOKEN_RESPOND:
         step(server, request)
     return request.response
+
+
+def _require_binding(request: Request) -> None:
+    """Never write a bearer token for a client that is registered for bound ones (RFC 9449 5.2, RFC 8705 3.4).
+
+    The extension refuses earlier and with its own words; this holds where it is switched off or a grant forgot it.
+    """
+    registered = request.client.metadata
+    if (registered.get("dpop_bound_access_tokens") and request.jkt is None) or (
+        registered.get("tls_client_certificate_bound_access_tokens") and request.x5t is None
+    ):
+        raise errors.InvalidRequest(errors.BINDING_MISSING)

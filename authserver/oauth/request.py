@@ -40,16 +40,24 @@ class Request(OAuth2Request):
     form: dict[str, str] = {}  # noqa: RUF012 - each instance sets its own
     redirect_uri: str = ""  # redirect_uri
 
-    def __init__(self, parameters: Parameters, headers: Mapping[str, str], *, endpoint: str, address: str = "") -> None:
+    def __init__(
+        self,
+        parameters: Parameters,
+        headers: Mapping[str, str],
+        *,
+        endpoint: str,
+        address: str = "",
+        method: str = "POST",
+        certificate: bytes | None = None,
+    ) -> None:
         # Authlib's own constructor checks the transport by an environment variable; the issuer's settings rule here.
-        self.method = "POST"
+        self.method = method
         self.uri = endpoint
         self.headers = headers
-        self.payload = parameters
-        self.parameters = parameters.data
-        self.form = parameters.data  # Authlib's name for the parameters of the body
+        self.take(parameters)
         self.endpoint = endpoint  # the endpoint's public URL
         self.address = address  # the client's network address, for limits
+        self.certificate = certificate  # the client's TLS certificate (DER), where a trusted party has proven it
 
         self.client: Client = None  # type: ignore[assignment] # client_auth, or redirect_uri at authorize
         self.auth_method: str | None = None  # client_auth
@@ -59,6 +67,14 @@ class Request(OAuth2Request):
         self.refresh_token: Any = None  # refresh_token: what Authlib checks of a refresh token
         self.credential: Any = None  # device and other grants with a credential of their own
 
+        self.jkt: str | None = None  # dpop.proof: thumbprint of the key that the client has proven
+        self.x5t: str | None = None  # mtls.certificate: thumbprint of the client's certificate
+        self.token_type = "Bearer"  # dpop.proof
+        self.answer_headers: tuple[tuple[str, str], ...] = ()  # dpop.proof: headers of the answer beside the usual ones
+
+        self.pushed: str | None = None  # par: digest of the request_uri, empty while the request is being pushed
+        self.signed = False  # jar: the parameters come from a signed request object
+        self.dpop_jkt: str | None = None  # dpop.code_binding: thumbprint of the key that the code will need
         self.response_mode = "query"  # response_modes
         self.resources: tuple[str, ...] = ()  # resource: identifiers asked for
         self.prompt: frozenset[str] = frozenset()  # authentication_request
@@ -76,6 +92,18 @@ class Request(OAuth2Request):
         self.refresh_row: RefreshTokenRow | None = None  # issue
         self.issued_at = 0  # issue: microseconds
         self.response: dict[str, Any] = {}  # issue: the token response
+
+    def take(self, parameters: Parameters) -> None:
+        """Take these parameters in the place of whatever was there."""
+        self.payload = parameters
+        self.parameters = parameters.data
+        self.form = parameters.data  # Authlib's name for the parameters of the body
+
+    @property
+    def confirmation(self) -> dict[str, str]:
+        """Return what the client has proven to hold, as ``cnf`` says it (RFC 7800 3.1)."""
+        proven = {"jkt": self.jkt, "x5t#S256": self.x5t}
+        return {member: value for member, value in proven.items() if value is not None}
 
     @property  # type: ignore[override] # Authlib's stubs leave out None
     def scope(self) -> str | None:
@@ -106,6 +134,8 @@ class AuthorizationRequest:
     login_hint: str | None = None
     ui_locales: tuple[str, ...] = ()
     code_challenge: str | None = None
+    dpop_jkt: str | None = None
+    pushed: str | None = None
 
     @classmethod
     def of(cls, request: Request) -> "AuthorizationRequest":
@@ -127,6 +157,8 @@ class AuthorizationRequest:
             login_hint=sent.get("login_hint"),
             ui_locales=tuple(sent.get("ui_locales", "").split()[:10]),
             code_challenge=sent.get("code_challenge"),
+            dpop_jkt=request.dpop_jkt,
+            pushed=request.pushed,
         )
 
     @classmethod

@@ -56,4 +56,4 @@ def _encode(parameters: Mapping[str, str]) -> str:
 
 def _see_other(location: str) -> Answer:
     # RFC 9700 4.12: 303, so that no browser posts a password on to the client.
-    return Answer(303, b"", [("Location", location), NO_STORE, ("Referrer-Policy", "no-referrer")])
+    return Answer(303, b"", [("Location", location), NO_STORE])

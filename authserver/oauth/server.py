@@ -20,6 +20,7 @@ from authserver.identity.passwords import Passwords
 from authserver.keys import KeyRing
 from authserver.limits import Limits
 from authserver.oauth import client_auth, errors, metadata
+from authserver.oauth.features import Selection
 from authserver.oauth.request import Answer, AuthorizationRequest, FormPost, Request, json_answer
 from authserver.outbound import Outbound
 from authserver.records import Client, Resource
@@ -55,13 +56,13 @@ class Server(rfc6749.AuthorizationServer):
         self.limits = limits
         self.passwords = Passwords(settings.passwords)
         self.outbound = outbound
-        self.registry: Any = registry
+        self.registry: Any = Selection(registry, settings.features)
         self.base_path = urlsplit(settings.issuer).path
         self.token_endpoint = settings.issuer + registry.TOKEN_PATH
-        self.response_modes = dict(registry.RESPONSE_MODES)
-        self.response_types = frozenset(registry.RESPONSE_TYPES)
-        self.parameters: frozenset[str] = registry.PARAMETERS
-        self._grants = {grant.GRANT_TYPE: grant for grant in registry.GRANTS}
+        self.response_modes = dict(self.registry.RESPONSE_MODES)
+        self.response_types = frozenset(self.registry.RESPONSE_TYPES)
+        self.parameters: frozenset[str] = self.registry.PARAMETERS
+        self._grants = {grant.GRANT_TYPE: grant for grant in self.registry.GRANTS}
         self._clients: dict[str, tuple[int, Client]] = {}
         self._resources: tuple[int, dict[str, Resource], frozenset[str]] = (0, {}, frozenset())
         self._document: tuple[frozenset[str], tuple[bytes, str]] | None = None
@@ -204,8 +205,9 @@ class Issuing:
 def error_answer(error: errors.OAuth2Error) -> Answer:
     """Write an error as JSON (RFC 6749 5.2)."""
     body = {"error": error.error, "error_description": error.get_error_description()}
+    headers = error.headers if isinstance(error, errors.Refusal) else ()
     if error.status_code == 401:
-        return json_answer(401, body, ("WWW-Authenticate", 'Basic realm="authserver", charset="UTF-8"'))
+        return json_answer(401, body, ("WWW-Authenticate", 'Basic realm="authserver", charset="UTF-8"'), *headers)
     if isinstance(error, errors.SlowDown):
         return json_answer(429, body, ("Retry-After", str(error.retry_after)))
-    return json_answer(error.status_code or 400, body)
+    return json_answer(error.status_code or 400, body, *headers)

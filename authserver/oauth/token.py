@@ -37,4 +37,4 @@ def respond(server: "Server", request: Request) -> Answer:
         step(server, request)
     grant.validate_token_request()
     _status, body, _headers = grant.create_token_response()
-    return json_answer(200, body)
+    return json_answer(200, body, *request.answer_headers)

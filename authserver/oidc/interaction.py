@@ -129,8 +129,14 @@ def account(interaction: Interaction, sessions: tuple[Session, ...]) -> Session 
     return sessions[0] if sessions else None
 
 
-def refusal(outcome: str) -> errors.OAuth2Error:
-    """Return the error of a ``prompt=none`` request that needs a page (3.1.2.6)."""
+def refuse(server: "Server", request: AuthorizationRequest, outcome: str) -> Answer | FormPost:
+    """Answer a ``prompt=none`` request that needs a page (3.1.2.6)."""
+    for complete in server.registry.AUTHORIZE_FINISH:
+        complete(server, request, "")
+    return server.refuse_authorization(request, _refusal(outcome))
+
+
+def _refusal(outcome: str) -> errors.OAuth2Error:
     if outcome == "consent":
         return errors.ConsentRequired(errors.NEED_CONSENT)
     if outcome == "select_account":
@@ -161,6 +167,8 @@ def finish(server: "Server", interaction: Interaction, sessions: tuple[Session, 
     if interaction.done_at is not None and now() > interaction.done_at + REPEAT:
         raise errors.NotRedirectable("interaction_completed", _GONE, errors.ASK_DEVELOPER)
     session = account(interaction, sessions)
+    for complete in server.registry.AUTHORIZE_FINISH:
+        complete(server, interaction.request, interaction.interaction_id)
     if interaction.interaction_id and interaction.done_at is None:
         _store(server, interaction, done_at=now(), sid=session.sid if session else interaction.sid)
     if interaction.decision == "deny":

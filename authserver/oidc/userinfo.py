@@ -5,14 +5,17 @@ https://openid.net/specs/openid-connect-core-1_0.html#UserInfo
 GET and POST, the token in the header or in the body of a POST (RFC 6750 2.1, 2.2), never in the URL. It takes every
 live access token of ours with the scope openid, whatever its audience.
 
-Plugs into: ENDPOINTS, METADATA.
+Plugs into: ENDPOINTS, METADATA; runs USERINFO_CHECK.
 """
 
 from typing import TYPE_CHECKING, Any, Final
 
+import orjson
+
 from authserver.oauth import access_token, errors
 from authserver.oauth.request import Answer, Request, json_answer
 from authserver.oidc import claims
+from authserver.records import LiveToken
 from authserver.settings import Settings
 
 if TYPE_CHECKING:
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
 PATH: Final = "/userinfo"
 METHODS: Final = ("GET", "POST")
 PARAMETERS: Final = frozenset({"access_token"})
+_SCHEMES: Final = frozenset({"bearer", "dpop"})
 
 
 def metadata(server: "Server", settings: Settings) -> dict[str, Any]:
@@ -31,12 +35,12 @@ def metadata(server: "Server", settings: Settings) -> dict[str, Any]:
 
 def respond(server: "Server", request: Request) -> Answer:
     """Answer the claims that the token's scope allows (5.3.2), or a challenge (RFC 6750 3)."""
-    text = _token(request)
+    scheme, text = _token(request)
     if text is None:
         # RFC 6750 3.1: a request without any authentication is told the scheme and no error code.
         return json_answer(401, {}, ("WWW-Authenticate", 'Bearer realm="authserver"'))
     token = access_token.find(server, text)
-    if token is None:
+    if token is None or not _is_proven(server, request, token, scheme, text):
         return challenge(errors.InvalidToken(errors.TOKEN_INVALID))
     if "openid" not in token.scope.split():
         return challenge(errors.InsufficientScope(errors.OPENID_SCOPE))
@@ -56,12 +60,23 @@ def challenge(error: errors.OAuth2Error) -> Answer:
     return json_answer(error.status_code or 401, body, ("WWW-Authenticate", text))
 
 
-def _token(request: Request) -> str | None:
+def _is_proven(server: "Server", request: Request, token: LiveToken, scheme: str, text: str) -> bool:
+    """Say whether whoever sends the token holds what it is bound to (RFC 9449 7.2, RFC 8705 3)."""
+    for step in server.registry.USERINFO_CHECK:
+        step(server, request, text)
+    bound = orjson.loads(token.claims).get("cnf", {})
+    # RFC 9449 7.2: a bound token does not pass as a bearer token, nor a bearer token as a bound one.
+    return bound.items() <= request.confirmation.items() and (scheme == "dpop") == ("jkt" in bound)
+
+
+def _token(request: Request) -> tuple[str, str | None]:
+    """Return scheme and token; raises InvalidRequest when the token came in two ways."""
     header, posted = request.headers.get("Authorization"), request.parameters.get("access_token")
     if header is None:
-        return posted
+        return "bearer", posted
     if posted is not None:
         # RFC 6750 2: "Clients MUST NOT use more than one method to transmit the token".
         raise errors.InvalidRequest(errors.TWO_METHODS)
     scheme, _, token = header.partition(" ")
-    return token.strip() if scheme.lower() == "bearer" else None
+    kind = scheme.lower()
+    return kind, token.strip() if kind in _SCHEMES else None

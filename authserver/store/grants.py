@@ -1,6 +1,6 @@
 """Grants: acts of authorization, each with its code as a state of it."""
 
-from sqlalchemy import ColumnElement, and_, exists, not_, select, update
+from sqlalchemy import ColumnElement, and_, exists, func, not_, select, update
 
 from authserver import clock
 from authserver.records import Event, Grant
@@ -34,7 +34,8 @@ class Grants:
                 exists(select(users.c.sub).where(users.c.sub == grants.c.sub).correlate(grants)),
                 not_(_of_outdated_session()),
             )
-            .values(redeemed_at=NOW)
+            # A public client's tokens stay with the key that it has proven here, unless the request named one before.
+            .values(redeemed_at=NOW, cnf=func.coalesce(grants.c.cnf, text("of_cnf")))
             .returning(*COLUMNS),
             Grant._make,
         )
@@ -56,13 +57,15 @@ class Grants:
         """Store a grant, with its code where it has one; raises Conflict when the grant or the code is there."""
         self._database.write(self._insert, code_digest=code_digest, code_expires_at=code_expires_at, **grant._asdict())
 
-    def redeem(self, code_digest: bytes, client_id: str) -> Grant | None:
-        """Take a code: the grant for exactly one caller, None for every other.
+    def redeem(self, code_digest: bytes, client_id: str, cnf: str | None = None) -> Grant | None:
+        """Take a code: the grant for exactly one caller, None for every other; ``cnf`` binds it, if nothing has yet.
 
         A client that presents its own redeemed code again revokes the grant, durably, also after the code's expiry
         (RFC 6749 4.1.2, 10.5); a code of another client, an expired or unknown one changes nothing.
         """
-        grant = self._database.write_one(self._redeem, of_code=code_digest, of_client=client_id, now=clock.now())
+        grant = self._database.write_one(
+            self._redeem, of_code=code_digest, of_client=client_id, of_cnf=cnf, now=clock.now()
+        )
         if grant is None:
             self._database.transaction(
                 lambda transaction: self._judge(transaction, code_digest, client_id), lasting=True

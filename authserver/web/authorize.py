@@ -95,7 +95,7 @@ def _begin(at: Server, asked: AuthorizationRequest) -> Response:
     passing = interaction.transient(at, asked)
     step = interaction.step(at, passing, sessions)
     if "none" in asked.prompt and step != "done":
-        return _write(at.refuse_authorization(asked, interaction.refusal(step)))
+        return _write(interaction.refuse(at, asked, step))
     if step == "done":
         return _write(interaction.finish(at, passing, sessions))
     if browser is None:

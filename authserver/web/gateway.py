@@ -21,6 +21,7 @@ Application = Callable[[Environ, StartResponse], Iterable[bytes]]
 
 STATUS: Final = {
     200: "200 OK",
+    201: "201 Created",
     204: "204 No Content",
     303: "303 See Other",
     304: "304 Not Modified",

@@ -174,4 +174,5 @@ def _read(server: Server, route: Route, environ: Environ) -> Request:
         if body or route.name != "userinfo":
             parameters = read_form(environ.get("CONTENT_TYPE", ""), body, server.parameters)
     address = client_address(environ, server.settings)
-    return Request(parameters, Headers(environ), endpoint=route.url, address=address)
+    method = environ["REQUEST_METHOD"]
+    return Request(parameters, Headers(environ), endpoint=route.url, address=address, method=method)

@@ -48,9 +48,9 @@ def test_a_code_is_read_by_authlib_once_and_only_after_the_client_is_proven(
     taken: list[str] = []
     redeem = authserver.store.grants.redeem
 
-    def watched(code_digest: bytes, client_id: str) -> object:
+    def watched(code_digest: bytes, client_id: str, cnf: str | None) -> object:
         taken.append(client_id)
-        return redeem(code_digest, client_id)
+        return redeem(code_digest, client_id, cnf)
 
     monkeypatch.setattr(authserver.store.grants, "redeem", watched)
     allowed = authserver.allow(client, alice)
@@ -113,10 +113,11 @@ def test_the_steps_run_in_this_order():
     def names(steps: tuple[object, ...]) -> list[str]:
         return [f"{step.__module__.rpartition('.')[2]}.{step.__name__}" for step in steps]  # type: ignore[attr-defined]
 
-    assert names(registry.AUTHORIZE_RESOLVE) == ["redirect_uri.check"]
+    assert names(registry.AUTHORIZE_RESOLVE) == ["par.load", "redirect_uri.check"]
     assert names(registry.AUTHORIZE_CHECK) == [
         "response_modes.check",
         "parameters.single",
+        "par.require",
         "authorization_code.check_state",
         "authentication_request.unsupported",
         "authorization_code.check_response_type",
@@ -129,9 +130,10 @@ def test_the_steps_run_in_this_order():
         "authentication_request.acr_values",
         "authentication_request.hints",
     ]
+    assert names(registry.AUTHORIZE_FINISH) == ["par.complete"]
     assert names(registry.AUTHORIZE_RESPOND) == ["issuer.add"]
     assert names(registry.TOKEN_CHECK) == ["pkce.verify", "resource.narrow"]
-    assert names(registry.TOKEN_CLAIMS) == ["access_token.session"]
+    assert names(registry.TOKEN_CLAIMS) == ["access_token.session", "access_token.confirmation"]
     assert names(registry.TOKEN_RESPOND) == ["id_token.add"]
 
 

@@ -17,6 +17,7 @@ ENGINE = {
     "authserver.oauth.errors",
     "authserver.oauth.parameters",
     "authserver.oauth.issue",
+    "authserver.oauth.features",
     "authserver.oauth.scope",
     "authserver.oauth.redirect_uri",
     "authserver.oauth.access_token",

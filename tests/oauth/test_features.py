@@ -1,0 +1,82 @@
+"""Switching extensions off: nothing of what is off is announced, answers or runs."""
+
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from authserver import registry
+from authserver.oauth.features import Selection
+from authserver.settings import Features
+from pytest_authserver import AuthServer
+
+MODULES = [module for name, module in sorted(sys.modules.items()) if name.startswith(("authserver.o",))]
+SWITCHES = sorted({module.FEATURE for module in MODULES if hasattr(module, "FEATURE")})
+ALL_OFF = Features(**dict.fromkeys(Features.model_fields, False))
+
+
+def _modules(switch: str) -> list[ModuleType]:
+    return [module for module in MODULES if getattr(module, "FEATURE", None) == switch]
+
+
+def _entries(selection: object) -> list[object]:
+    """Return what runs, of every tuple and table."""
+    parts: list[object] = []
+    for name, value in vars(selection).items():
+        if name.isupper() and isinstance(value, tuple | dict):
+            entries = value.values() if isinstance(value, dict) else value
+            parts += [entry[-1] if isinstance(entry, tuple) else entry for entry in entries]
+    return parts
+
+
+@pytest.mark.parametrize("switch", SWITCHES)
+def test_no_step_of_what_is_off_is_left(switch: str):
+    names = {module.__name__ for module in _modules(switch)}
+    on, off = Selection(registry, Features()), Selection(registry, Features(**{switch: False}))
+    assert any(getattr(part, "__module__", "") in names for part in _entries(on))
+    assert not any(getattr(part, "__module__", "") in names for part in _entries(off))
+
+
+def test_what_is_left_keeps_its_order():
+    whole, rest = vars(Selection(registry, Features())), vars(Selection(registry, ALL_OFF))
+    for name, value in rest.items():
+        if isinstance(value, tuple):
+            assert list(value) == [entry for entry in whole[name] if entry in value]
+
+
+def test_a_name_that_the_registry_has_not_is_an_error():
+    with pytest.raises(AttributeError):
+        _ = Selection(registry, Features()).NOTHING
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> AuthServer:
+    """A server with everything switched off."""
+    return AuthServer(tmp_path_factory.mktemp("plain"), features=ALL_OFF.model_dump())
+
+
+@pytest.mark.parametrize("switch", SWITCHES)
+def test_the_metadata_is_silent_about_what_is_off(authserver: AuthServer, tmp_path: Path, switch: str):
+    server = AuthServer(tmp_path, features={switch: False})
+    on, off = (at.get("/.well-known/openid-configuration").json() for at in (authserver, server))
+    server.close()
+    assert on.keys() >= off.keys()
+    announced = set().union(
+        *(
+            module.metadata(authserver.server, authserver.settings).keys()
+            for module in _modules(switch)
+            if hasattr(module, "metadata")
+        )
+    )
+    assert announced
+    # What others say of it, too, is a plain "no" (OpenID Connect Discovery 1.0, 3).
+    assert not any(off.get(name) for name in announced)
+
+
+def test_a_server_without_any_extension_still_serves_the_core(plain: AuthServer):
+    user, client = plain.user(), plain.client(trusted=True)
+    tokens = plain.tokens(client, user)
+    assert plain.get("/userinfo", tokens["access_token"]).json()["sub"] == user.sub
+    assert plain.refresh(client, tokens["refresh_token"]).status_code == 200
+    assert plain.introspect(client, tokens["access_token"])["active"] is True
