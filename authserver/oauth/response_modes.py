@@ -2,15 +2,17 @@
 
 https://openid.net/specs/oauth-v2-form-post-response-mode-1_0.html
 
-Successes and errors go out by the same functions.
+Successes and errors go out by the same functions. A client may be registered for some modes only, with the metadata
+member of FAPI 2.0 Message Signing.
 
-Plugs into: AUTHORIZE_CHECK (early: later errors already use the mode), RESPONSE_MODES, METADATA.
+Plugs into: AUTHORIZE_CHECK (early: later errors already use the mode), RESPONSE_MODES, METADATA, CLIENT_METADATA.
 """
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlencode
 
+from authserver.manage.client_metadata import some
 from authserver.oauth.errors import RESPONSE_MODE, InvalidRequest
 from authserver.oauth.request import NO_STORE, Answer, FormPost, Request
 from authserver.settings import Settings
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from authserver.oauth.server import Server
 
 PARAMETERS: Final = frozenset({"response_mode"})
+PLAIN: Final = frozenset({"query", "fragment", "form_post"})
+CLIENT_METADATA: Final = {"response_modes": some(PLAIN | {"jwt"} | {f"{mode}.jwt" for mode in PLAIN})}
 
 
 def metadata(server: "Server", settings: Settings) -> dict[str, Any]:
@@ -28,11 +32,16 @@ def metadata(server: "Server", settings: Settings) -> dict[str, Any]:
 
 
 def check(server: "Server", request: Request) -> None:
-    """Take the response mode that was asked for; ``query`` is the default for a code."""
+    """Take the response mode that was asked for, if the client may use it; ``query`` is the default for a code."""
     mode = request.parameters.get("response_mode", "query")
-    if mode not in server.response_modes:
-        raise InvalidRequest(RESPONSE_MODE)
-    request.response_mode = mode
+    registered = request.client.metadata.get("response_modes")
+    if mode in server.response_modes and (registered is None or mode in registered):
+        request.response_mode = mode
+        return
+    # FAPI 2.0 Message Signing 5.4.1 requires the signed response, of errors, too: this one goes out in a mode that the
+    # client is registered for.
+    request.response_mode = next((known for known in registered or () if known in server.response_modes), "query")
+    raise InvalidRequest(RESPONSE_MODE)
 
 
 def query(redirect_uri: str, parameters: Mapping[str, str]) -> Answer:
