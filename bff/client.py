@@ -89,7 +89,7 @@ class Provider:
             *parameters.items(),
             *(("resource", resource) for resource in self._settings.resources),
         ]
-        return f"{self.metadata().authorization_endpoint}?{urlencode(pairs)}"
+        return f"{self.metadata().authorization_endpoint}?{urlencode(self._pushed(pairs) or pairs)}"
 
     def end_session_url(self, parameters: Mapping[str, str]) -> str | None:
         """Give the URL of an RP-initiated logout, or None where the provider has none."""
@@ -146,6 +146,33 @@ class Provider:
         # Section 5.3.2: "sub" is always there; what lacks it is no UserInfo response.
         return document if document and "sub" in document else None
 
+    def _pushed(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str]] | None:
+        """Push an authorization request (RFC 9126 section 2); give what the browser then carries, or None.
+
+        None means to send the request by the browser after all: the provider has no endpoint for it, or is too busy for
+        this client. Raises ProviderRefusedError when it refuses the request itself.
+        """
+        wanted, metadata = self._settings.push_requests, self.metadata()
+        endpoint = metadata.pushed_authorization_request_endpoint
+        needed = wanted == "always" or metadata.requires_pushed_requests
+        if (wanted == "never" and not needed) or (endpoint is None and not needed):
+            return None
+        try:
+            answer = self._post(endpoint or "", pairs, self._settings.provider_timeout_seconds) if endpoint else None
+        except OutboundError as error:
+            _log.warning("the endpoint for pushed requests does not answer: %s", error)
+            answer = None
+        document = _json(answer) if answer else None
+        reference = document.get("request_uri") if document else None
+        if answer and answer.status == 201 and isinstance(reference, str) and 0 < len(reference) <= _MAX_TOKEN:
+            return [("client_id", self._settings.client_id), ("request_uri", reference)]
+        if answer and answer.status in {400, 401, 403}:
+            _log.warning("the provider refused a pushed request: %s", _reason(document))
+            raise ProviderRefusedError(_reason(document))
+        if needed:
+            raise ProviderUnavailableError
+        return None
+
     def _discover(self) -> Metadata:
         url = f"{self._settings.issuer.rstrip('/')}/.well-known/openid-configuration"
         try:
@@ -181,9 +208,8 @@ class Provider:
             raise ProviderUnavailableError from None
         document = _json(answer)
         if answer.status in {400, 401} and document is not None and isinstance(document.get("error"), str):
-            reason = document["error"] if document["error"] in _ERRORS else "unknown"
-            _log.warning("the token endpoint refused %s: %s", form[0][1], reason)
-            raise ProviderRefusedError(reason)
+            _log.warning("the token endpoint refused %s: %s", form[0][1], _reason(document))
+            raise ProviderRefusedError(_reason(document))
         if answer.status != 200 or document is None:
             _log.warning("the token endpoint answered %d", answer.status)
             raise ProviderUnavailableError
@@ -200,6 +226,12 @@ class Provider:
         }
         content = urlencode(form).encode()
         return self._outbound.send("POST", url, headers=headers, content=content, seconds=seconds, max_bytes=_MAX_BYTES)
+
+
+def _reason(document: Mapping[str, Any] | None) -> str:
+    """Give the error code of an answer if it is a known one: what a provider writes there may be anything."""
+    code = document.get("error") if document else None
+    return code if isinstance(code, str) and code in _ERRORS else "unknown"
 
 
 def _json(answer: Answer) -> dict[str, Any] | None:

@@ -13,7 +13,12 @@ from bff.errors import ProviderMismatchError
 from bff.settings import BffSettings, checked_url, origin_of
 
 _REQUIRED = ("authorization_endpoint", "token_endpoint", "jwks_uri")
-_OPTIONAL = ("revocation_endpoint", "end_session_endpoint", "userinfo_endpoint")
+_OPTIONAL = (
+    "revocation_endpoint",
+    "end_session_endpoint",
+    "userinfo_endpoint",
+    "pushed_authorization_request_endpoint",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +31,8 @@ class Metadata:
     revocation_endpoint: str | None
     end_session_endpoint: str | None
     userinfo_endpoint: str | None
+    pushed_authorization_request_endpoint: str | None
+    requires_pushed_requests: bool
     iss_in_responses: bool
 
 
@@ -50,6 +57,8 @@ def check(document: Mapping[str, Any], settings: BffSettings) -> Metadata:
         revocation_endpoint=more.get("revocation_endpoint"),
         end_session_endpoint=more.get("end_session_endpoint"),
         userinfo_endpoint=more.get("userinfo_endpoint"),
+        pushed_authorization_request_endpoint=more.get("pushed_authorization_request_endpoint"),
+        requires_pushed_requests=document.get("require_pushed_authorization_requests") is True,
         iss_in_responses=document.get("authorization_response_iss_parameter_supported") is True,
     )
 

@@ -143,6 +143,8 @@ class BffSettings(BaseModel):
     """Largest request body passed to an API."""
     api_response_bytes: Annotated[int, Field(ge=1024, le=2**28)] = 8 * 2**20
     """Largest response body passed to a page."""
+    push_requests: Literal["where possible", "always", "never"] = "where possible"
+    """Push authorization requests (RFC 9126), so that no browser sees or changes them; `always` never falls back."""
     logout_id_token_hint: bool = True
     """Send the ID token along when logging out at the provider, which then need not ask; it passes the browser once."""
 

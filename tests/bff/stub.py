@@ -71,6 +71,8 @@ class Stub:
     refreshes: int = 0
     rotations: int = 0
     token_requests: list[dict[str, Any]] = field(default_factory=list)
+    push: Callable[[dict[str, str]], Response | None] | None = None
+    pushed: dict[str, Any] = field(default_factory=dict)
     revoked: list[str] = field(default_factory=list)
     api_calls: list[dict[str, Any]] = field(default_factory=list)
     seen: list[str] = field(default_factory=list)
@@ -120,6 +122,7 @@ class Stub:
             "jwks_uri": f"{self.issuer}/jwks",
             "revocation_endpoint": f"{self.issuer}/revoke",
             "end_session_endpoint": f"{self.issuer}/logout",
+            **({"pushed_authorization_request_endpoint": f"{self.issuer}/par"} if self.push else {}),
             **({"userinfo_endpoint": f"{self.issuer}/userinfo"} if self.userinfo else {}),
             "response_types_supported": ["code"],
             "code_challenge_methods_supported": ["S256"],
@@ -250,6 +253,7 @@ class Stub:
         app.add_url_rule("/.well-known/openid-configuration", view_func=lambda: jsonify(self.document()), endpoint="wk")
         app.add_url_rule("/jwks", view_func=lambda: jsonify(self.jwks()), endpoint="jwks")
         app.add_url_rule("/authorize", view_func=self._authorize, endpoint="authorize")
+        app.add_url_rule("/par", view_func=self._par, endpoint="par", methods=["POST"])
         app.add_url_rule("/token", view_func=self._token, endpoint="token", methods=["POST"])
         app.add_url_rule("/revoke", view_func=self._revoke, endpoint="revoke", methods=["POST"])
         app.add_url_rule("/logout", view_func=self._logout, endpoint="logout")
@@ -260,9 +264,23 @@ class Stub:
         return app
 
     def _authorize(self) -> Response:
-        code = self.authorize(request.args.to_dict(), request.args.getlist("resource"))
-        query = urlencode({"code": code, "state": request.args["state"], "iss": self.issuer})
-        return redirect(f"{request.args['redirect_uri']}?{query}", 303)  # type: ignore[return-value]
+        asked = self.pushed.pop(request.args["request_uri"]) if "request_uri" in request.args else request.args
+        code = self.authorize(asked.to_dict(), asked.getlist("resource"))
+        query = urlencode({"code": code, "state": asked["state"], "iss": self.issuer})
+        return redirect(f"{asked['redirect_uri']}?{query}", 303)  # type: ignore[return-value]
+
+    def _par(self) -> Response:
+        assert self.push is not None
+        if not self._authenticated():
+            return _refuse("invalid_client", 401)
+        fault = self.push(request.form.to_dict())
+        if fault is not None:
+            return fault
+        reference = f"urn:ietf:params:oauth:request_uri:{secrets.token_urlsafe(24)}"
+        self.pushed[reference] = request.form
+        answer = jsonify(request_uri=reference, expires_in=60)
+        answer.status_code = 201
+        return answer
 
     def _authenticated(self) -> bool:
         scheme, _, pair = request.headers.get("Authorization", "").partition(" ")
