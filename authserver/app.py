@@ -13,7 +13,20 @@ from authserver.oauth.server import Server
 from authserver.outbound import Outbound
 from authserver.settings import Settings, load_settings
 from authserver.store import open_store
-from authserver.web import account, authorize, consent, errors, health, login, logout, pages, protocol, security
+from authserver.web import (
+    account,
+    authorize,
+    consent,
+    device,
+    errors,
+    health,
+    login,
+    logout,
+    pages,
+    protocol,
+    second_factor,
+    security,
+)
 from authserver.web.gateway import Gateway
 
 if TYPE_CHECKING:
@@ -32,7 +45,7 @@ def create_app(settings: Settings | None = None, store: "Store | None" = None) -
     # No redirect to another spelling of an address: it would name the host that the request named.
     app.url_map.merge_slashes = False
     app.extensions["authserver"] = server
-    for part in (authorize, login, consent, logout, account, health):
+    for part in (authorize, login, second_factor, consent, device, logout, account, health):
         app.register_blueprint(part.blueprint)
     endpoints = protocol.Endpoints(server)
     protocol.mount(app, server, endpoints)

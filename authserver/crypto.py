@@ -33,9 +33,12 @@ class Kind(Enum):
     CODE = "asc_"
     ACCESS = "asa_"
     REFRESH = "asr_"
+    DEVICE = "asd_"
     SECRET = "ass_"
     BROWSER = "asb_"
     INTERACTION = "asi_"
+    INITIAL_ACCESS = "asn_"
+    REGISTRATION_ACCESS = "asg_"
 
     def __init__(self, prefix: str) -> None:
         self.prefix = prefix

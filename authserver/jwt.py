@@ -16,10 +16,16 @@ from joserfc.jwk import Key, OKPKey
 MAX_SIZE: Final = 16 * 1024
 ASYMMETRIC: Final = frozenset({"RS256", "PS256", "ES256", "ES384", "EdDSA", "Ed25519"})
 _COMPACT: Final = re.compile(r"[A-Za-z0-9_-]{2,}\.[A-Za-z0-9_-]{2,}\.[A-Za-z0-9_-]{2,}", re.ASCII)
+# Header, encrypted key (none for an agreed key), initialization vector of 96 or 128 bits, ciphertext, tag of 128 bits.
+_COMPACT_JWE: Final = re.compile(
+    r"[A-Za-z0-9_-]{2,}\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]{16,22}\.[A-Za-z0-9_-]{2,}\.[A-Za-z0-9_-]{22}", re.ASCII
+)
 _MAX_NESTED: Final = 256  # objects and arrays in one segment, an upper bound of the depth
 _LATEST: Final = 2**53
 _MAX_KEYS: Final = 20
 _MAX_MEMBER: Final = 1400  # characters; an RSA modulus of 8192 bits has 1366
+# RFC 7517 4.7: base64 with padding, of 8 KiB at the most.
+_CERTIFICATE: Final = re.compile(r"(?:[A-Za-z0-9+/]{4}){1,2730}(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?", re.ASCII)
 _RSA_BITS: Final = 2048
 _SECRET: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})  # RFC 7518 6.2.2, 6.3.2, 6.4
 # Kind of key: members that it needs, curves that are accepted.
@@ -48,12 +54,26 @@ def parse(token: str) -> Parsed:
         msg = "not a compact JWS"
         raise InvalidJWT(msg)
     head, body, _signature = (_decode(segment) for segment in token.split("."))
-    header, claims = _parse_object(head), _parse_object(body)
+    header, claims = parse_object(head), parse_object(body)
     # RFC 7515 4.1.11: no extension is understood here, so none may be critical; b64 and zip change what is signed.
     if "crit" in header or "zip" in header or "b64" in header:
         msg = "the header has a critical or unsupported member"
         raise InvalidJWT(msg)
     return Parsed(token, header, claims)
+
+
+def parse_encrypted(token: str) -> dict[str, Any]:
+    """Return the header of a compact JWE (RFC 7516 7.1), well-formed but not decrypted; raises InvalidJWT."""
+    if len(token) > MAX_SIZE or not _COMPACT_JWE.fullmatch(token):
+        msg = "not a compact JWE"
+        raise InvalidJWT(msg)
+    head, *_others = [_decode(segment) for segment in token.split(".")]
+    header = parse_object(head)
+    # RFC 7516 4.1.3: what is compressed may be a thousand times larger than it looks.
+    if "crit" in header or "zip" in header:
+        msg = "the header has a critical or unsupported member"
+        raise InvalidJWT(msg)
+    return header
 
 
 def verify(parsed: Parsed, key: Key, algorithms: frozenset[str]) -> None:
@@ -114,7 +134,7 @@ def read_key_set(body: bytes, use: str = "sig") -> dict[str, Any]:
     Only the members that count are kept. Keys of kinds and sizes that are not accepted are left out, as others in the
     set may serve (RFC 7517 5).
     """
-    keys = _parse_object(body).get("keys")
+    keys = parse_object(body).get("keys")
     if not isinstance(keys, list) or len(keys) > _MAX_KEYS:
         msg = "not a key set, or one of too many keys"
         raise InvalidJWT(msg)
@@ -125,16 +145,38 @@ def read_key_set(body: bytes, use: str = "sig") -> dict[str, Any]:
     return {"keys": usable}
 
 
-def _public_part(key: Any, use: str) -> dict[str, str] | None:
+def parse_json(raw: bytes) -> Any:
+    """Read JSON text of a stranger; None for everything that two readers might understand in two ways (RFC 8259 4)."""
+    try:
+        # Decoded here, because the parser would take UTF-16 and UTF-32 too (RFC 7519 3).
+        value = json.loads(raw.decode(), object_pairs_hook=_unique, parse_constant=_refuse)
+        if b"\\u" in raw:
+            # Half a surrogate pair is no character (RFC 8259 8.2): whoever hashes or stores it later would stumble.
+            json.dumps(value, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
+        return None
+    return value
+
+
+def _public_part(key: Any, use: str) -> dict[str, Any] | None:
     kind = key.get("kty") if isinstance(key, dict) else None
     if not isinstance(kind, str) or kind not in _KINDS or not _SECRET.isdisjoint(key) or key.get("use", use) != use:
         return None
     needed, curves = _KINDS[kind]
-    members = {name: key[name] for name in ("kty", "kid", "alg", "use", *needed) if name in key}
+    members: dict[str, Any] = {name: key[name] for name in ("kty", "kid", "alg", "use", *needed) if name in key}
     if not all(isinstance(value, str) and 0 < len(value) <= _MAX_MEMBER for value in members.values()):
         return None
     good = members.keys() >= needed and members.get("crv") in curves
+    if "x5c" in key:
+        # RFC 8705 2.2.2: the certificate that goes with the key; without it, the key would stand for any other one.
+        chain = key["x5c"]
+        good = good and isinstance(chain, list) and bool(chain) and _is_certificate(chain[0])
+        members["x5c"] = chain[:1] if good else []
     return members if good and (kind != "RSA" or _bits(members["n"]) >= _RSA_BITS) else None
+
+
+def _is_certificate(text: Any) -> bool:
+    return isinstance(text, str) and _CERTIFICATE.fullmatch(text) is not None
 
 
 def _bits(number: str) -> int:
@@ -166,24 +208,13 @@ def _decode(segment: str) -> bytes:
     return raw
 
 
-def _parse_object(raw: bytes) -> dict[str, Any]:
+def parse_object(raw: bytes) -> dict[str, Any]:
+    """Read one JSON object as strictly as those of a token; raises InvalidJWT."""
     # The braces bound the depth, so that the parser never recurses far.
-    value = _parse(raw) if raw.count(b"{") + raw.count(b"[") <= _MAX_NESTED else None
+    value = parse_json(raw) if raw.count(b"{") + raw.count(b"[") <= _MAX_NESTED else None
     if not isinstance(value, dict):
         msg = "not a JSON object"
         raise InvalidJWT(msg)
-    return value
-
-
-def _parse(raw: bytes) -> Any:
-    try:
-        # Decoded here, because the parser would take UTF-16 and UTF-32 too (RFC 7519 3).
-        value = json.loads(raw.decode(), object_pairs_hook=_unique, parse_constant=_refuse)
-        if b"\\u" in raw:
-            # Half a surrogate pair is no character (RFC 8259 8.2): whoever hashes or stores it later would stumble.
-            json.dumps(value, ensure_ascii=False).encode()
-    except (ValueError, RecursionError):
-        return None
     return value
 
 

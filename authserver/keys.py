@@ -3,6 +3,10 @@
 A key's state follows from its times, so no node promotes anything: it is published from ``publishes_at``, signs from
 ``signs_at`` until ``retires_at``, and is gone at ``gone_at``. Every process reads the table again each few seconds and
 makes key objects only when a row has changed: importing an RSA key costs 30 ms, signing with it 0.3 ms.
+
+Keys to which clients encrypt lie in the same table and are rotated with the others, but they sign nothing and nothing
+is verified with them. They are published until they retire; whoever still has a copy of the set may use them until they
+are gone.
 """
 
 import hashlib
@@ -32,8 +36,10 @@ from authserver.store.errors import StoreError
 logger = logging.getLogger(__name__)
 
 ALGORITHMS: Final = ("RS256", "ES256")
+ENCRYPTION: Final = ("RSA-OAEP-256", "ECDH-ES")  # RFC 7518 4.3, 4.6
 NEVER: Final = 2**62
 _RSA_BITS: Final = 2048
+_OF_RSA: Final = frozenset({"RS256", "RSA-OAEP-256"})
 _COORDINATE: Final = 32  # bytes of a P-256 coordinate (RFC 7518 3.4)
 
 Sign = Callable[[bytes], bytes]
@@ -72,10 +78,12 @@ class KeyRing:
         self._sealer = sealer
         self._interval = settings.keys.refresh_seconds
         self._hints_live = settings.sessions.absolute_seconds * SECOND
+        self._used = used(settings)
         self._due = 0.0
         self._lock = Lock()
         self._ring = _Ring((), {}, {})
         self._private: dict[str, Sign] = {}
+        self._decrypting: dict[str, RSAKey | ECKey] = {}
         self._published: tuple[tuple[str, ...], PublicSet] = ((), PublicSet(b"", ""))
 
     def load(self) -> None:
@@ -107,16 +115,40 @@ class KeyRing:
         jwt.verify(parsed, known[0], frozenset({known[1].algorithm}))
         return parsed.claims
 
+    def decryption_key(self, kid: str, algorithm: str) -> RSAKey | ECKey:
+        """Return the private key that a client has encrypted to; raises jwt.InvalidJWT.
+
+        A key object is made when its key is first asked for: most deployments never see anything encrypted.
+        """
+        row = next((row for row in self._current().rows if (row.kid, row.algorithm) == (kid, algorithm)), None)
+        if row is None or algorithm not in ENCRYPTION or not row.publishes_at <= now() < row.gone_at:
+            msg = "not encrypted to a key of ours"
+            raise jwt.InvalidJWT(msg)
+        key = self._decrypting.get(kid)
+        if key is None:
+            try:
+                key = self._decrypting[kid] = _decryption_key(row, self._sealer)
+            except KeyRingError as error:
+                logger.error("%s", error)  # noqa: TRY400 - the message says all
+                msg = "encrypted to a key that cannot be opened here"
+                raise jwt.InvalidJWT(msg) from None
+        return key
+
     def public_set(self) -> PublicSet:
         """Return the published set (RFC 7517 5): every key that is published and not gone, newest signer first."""
         moment = now()
-        rows = [row for row in self._current().rows if row.publishes_at <= moment < row.gone_at]
+        rows = [row for row in self._current().rows if row.publishes_at <= moment < self._listed_until(row)]
         kids = tuple(row.kid for row in rows)
         if self._published[0] != kids:
-            rows.sort(key=lambda row: (ALGORITHMS.index(row.algorithm), -row.signs_at))
+            rows.sort(key=lambda row: (self._used.index(row.algorithm), -row.signs_at))
             body = orjson.dumps({"keys": [orjson.loads(row.public) for row in rows]})
             self._published = kids, PublicSet(body, f'"{hashlib.sha256(body).hexdigest()[:32]}"')
         return self._published[1]
+
+    def _listed_until(self, row: SigningKey) -> int:
+        # Whoever copies the set just before a key is gone must not go on encrypting to it.
+        end = min(row.retires_at, row.gone_at) if row.algorithm in ENCRYPTION else row.gone_at
+        return end if row.algorithm in self._used else 0
 
     def _end(self, row: SigningKey, *, hint: bool) -> int:
         # A compromised key is gone before it retires, or with it; what it signed proves nothing, not even as a hint.
@@ -142,7 +174,10 @@ class KeyRing:
         for row in rows:
             if row.kid not in self._private and row.gone_at > now():
                 try:
-                    self._private[row.kid] = _signing_function(row, self._sealer)
+                    if row.algorithm in ENCRYPTION:
+                        _open(row, self._sealer)
+                    else:
+                        self._private[row.kid] = _signing_function(row, self._sealer)
                 except KeyRingError as error:
                     # While secret keys are exchanged node by node, another node's key may not open here yet: it is
                     # published and verified with, and the key before it goes on signing.
@@ -150,7 +185,10 @@ class KeyRing:
                         raise
                     logger.error("%s", error)  # noqa: TRY400 - the message says all
         self._private = {row.kid: self._private[row.kid] for row in rows if row.kid in self._private}
-        self._ring = _Ring(rows, self._signers(rows), {row.kid: (_public_key(row), row) for row in rows})
+        self._decrypting = {row.kid: self._decrypting[row.kid] for row in rows if row.kid in self._decrypting}
+        publics = {row.kid: (_public_key(row), row) for row in rows}
+        verifiers = {kid: known for kid, known in publics.items() if known[1].algorithm not in ENCRYPTION}
+        self._ring = _Ring(rows, self._signers(rows), verifiers)
 
     def _signers(self, rows: tuple[SigningKey, ...]) -> dict[str, tuple[_Signer, ...]]:
         signers: dict[str, list[_Signer]] = {}
@@ -171,10 +209,15 @@ class KeyRing:
         raise KeyRingError(f"no {algorithm} signing key: run 'authserver key rotate --now', or restore the database")
 
 
+def used(settings: Settings) -> tuple[str, ...]:
+    """Return the algorithms that a deployment with these settings has keys for."""
+    return ALGORITHMS + (ENCRYPTION if settings.features.jar else ())
+
+
 def make_key(algorithm: str, sealer: Sealer, *, publishes_at: int, signs_at: int) -> SigningKey:
     """Generate a key; its ``kid`` is the RFC 7638 thumbprint, its private part is sealed to its row."""
     private: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
-    if algorithm == "RS256":
+    if algorithm in _OF_RSA:
         private = rsa.generate_private_key(public_exponent=65537, key_size=_RSA_BITS)
     else:
         private = ec.generate_private_key(ec.SECP256R1())
@@ -194,9 +237,10 @@ def seal_key(
         serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     pem = private.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-    public = (RSAKey if algorithm == "RS256" else ECKey).import_key(pem)
+    public = (RSAKey if algorithm in _OF_RSA else ECKey).import_key(pem)
     kid = public.thumbprint()
-    members = {**public.as_dict(private=False), "kid": kid, "use": "sig", "alg": algorithm}
+    use = "enc" if algorithm in ENCRYPTION else "sig"
+    members = {**public.as_dict(private=False), "kid": kid, "use": use, "alg": algorithm}
     return SigningKey(
         kid=kid,
         algorithm=algorithm,
@@ -210,13 +254,32 @@ def seal_key(
     )
 
 
-def ensure_first_keys(store: Store, sealer: Sealer) -> bool:
+def ensure_first_keys(store: Store, sealer: Sealer, settings: Settings) -> bool:
     """Make one key per algorithm when the deployment has none yet; return whether keys were made."""
     if store.keys.all():
         return False
     moment = now()
-    keys = tuple(make_key(algorithm, sealer, publishes_at=moment, signs_at=moment) for algorithm in ALGORITHMS)
+    keys = tuple(make_key(algorithm, sealer, publishes_at=moment, signs_at=moment) for algorithm in used(settings))
     return store.keys.add_first(keys)
+
+
+def ensure_encryption_keys(
+    store: Store, sealer: Sealer, settings: Settings, *, actor: str = "worker"
+) -> tuple[SigningKey, ...]:
+    """Make the encryption keys of a deployment that is older than they are; return the new keys.
+
+    One that was lost is made anew, too: unlike a signing key, nothing that was issued depends on it.
+    """
+    moment = now()
+    there = {row.algorithm for row in store.keys.all() if row.retires_at > moment}
+    missing = [algorithm for algorithm in used(settings) if algorithm in ENCRYPTION and algorithm not in there]
+    made = []
+    for algorithm in missing:
+        key = make_key(algorithm, sealer, publishes_at=moment, signs_at=moment)
+        event = Event("key.added", actor, facts={"kid": key.kid, "algorithm": algorithm})
+        if store.keys.add_missing(key, moment, event):
+            made.append(key)
+    return tuple(made)
 
 
 def rotate(
@@ -236,7 +299,7 @@ def rotate(
     moment = now()
     delay = 0 if compromised else 10 * MINUTE if soon else settings.keys.publish_hours * HOUR
     old = [row for row in store.keys.all() if row.gone_at > moment]
-    new = tuple(make_key(name, sealer, publishes_at=moment, signs_at=moment + delay) for name in ALGORITHMS)
+    new = tuple(make_key(name, sealer, publishes_at=moment, signs_at=moment + delay) for name in used(settings))
     facts = {"soon": soon, "compromised": compromised}
     for key in new:
         store.keys.add(key, Event("key.added", actor, facts={"kid": key.kid, "algorithm": key.algorithm, **facts}))
@@ -249,13 +312,13 @@ def rotate(
 
 
 def rotation_is_due(store: Store, settings: Settings) -> bool:
-    """Say whether the newest key has signed so long that the next one has to be published."""
-    newest = max((row.signs_at for row in store.keys.all()), default=0)
+    """Say whether the newest signing key has signed so long that the next one has to be published."""
+    newest = max((row.signs_at for row in store.keys.all() if row.algorithm in ALGORITHMS), default=0)
     return now() >= newest + settings.keys.rotate_days * DAY - settings.keys.publish_hours * HOUR
 
 
 def reseal(store: Store, sealer: Sealer) -> int:
-    """Seal signing keys again with the first secret key; return how many were sealed by a former one."""
+    """Seal the keys again with the first secret key; return how many were sealed by a former one."""
     count, moment = 0, now()
     for row in store.keys.all():
         # What sealed a key that is gone may be gone too.
@@ -290,6 +353,13 @@ def _signing_function(row: SigningKey, sealer: Sealer) -> Sign:
     if isinstance(private, ec.EllipticCurvePrivateKey) and row.algorithm == "ES256":
         return _sign_es256(private)
     raise KeyRingError(f"signing key {row.kid} is not a key for {row.algorithm}")
+
+
+def _decryption_key(row: SigningKey, sealer: Sealer) -> RSAKey | ECKey:
+    try:
+        return (RSAKey if row.algorithm in _OF_RSA else ECKey).import_key(_open(row, sealer))
+    except (JoseError, ValueError):
+        raise KeyRingError(f"encryption key {row.kid} is not a key for {row.algorithm}") from None
 
 
 def _sign_es256(private: ec.EllipticCurvePrivateKey) -> Sign:

@@ -47,6 +47,7 @@ class Limits:
         self._store = store
         self._limits = settings.limits
         self._local = LocalCounters()
+        self._here = LocalCounters()
         self._refused = LocalCounters()  # clients over their limit, and until when: asked at every token request
 
     def check_client(self, client_id: str, address: str) -> None:
@@ -78,6 +79,15 @@ class Limits:
     def count(self, space: str, key: str, window_us: int, most: int) -> None:
         """Count one try of whatever kind; raises Exceeded when it is more than ``most`` in the window."""
         if self._count(space, _key(key), window_us) > most:
+            raise Exceeded(max(1, window_us // SECOND))
+
+    def uncount(self, space: str, key: str, window_us: int) -> None:
+        """Take back a count: what was counted before it was looked at was not what is limited."""
+        self._count(space, _key(key), window_us, -1)
+
+    def count_here(self, space: str, key: str, window_us: int, most: int) -> None:
+        """Count one try in this process alone, without asking the store; raises Exceeded past ``most``."""
+        if self._here.count(space, _key(key), window_us) > most:
             raise Exceeded(max(1, window_us // SECOND))
 
     def reserve_try(self, account: str) -> None:

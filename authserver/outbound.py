@@ -8,18 +8,16 @@ bodies are not decompressed, and the certificate is always verified.
 
 import logging
 import re
-import socket
 import ssl
-import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
-from queue import Empty, SimpleQueue
-from threading import BoundedSemaphore, Event, Lock, Thread
+from threading import BoundedSemaphore, Event, Lock
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from authserver.clock import HOUR, MINUTE, SECOND, now
+from authserver.guarded import Budget, Guarded, OutboundError, WrongAnswer
 from authserver.jwt import InvalidJWT, Parsed, read_key_set
 from authserver.records import Client
 from authserver.settings import Settings, SettingsError, is_loopback
@@ -27,7 +25,12 @@ from authserver.settings import Settings, SettingsError, is_loopback
 if TYPE_CHECKING:
     import httpcore2
 
+__all__ = ["Outbound", "OutboundError", "WrongAnswer", "is_public"]
+
 logger = logging.getLogger(__name__)
+
+Wanted = Callable[[Mapping[str, Any]], bool]
+"""Says of one key of a set whether it is the one that is looked for."""
 
 MAX_BYTES: Final = 64 * 1024
 DEADLINE = 5.0  # seconds for everything: name, connection, handshake, headers, body
@@ -38,7 +41,7 @@ RETRY: Final = 10 * SECOND  # between two fetches of a set that was never seen
 PATIENCE: Final = 0.25  # seconds that a request waits when it has other keys to go on with, or no place to wait
 KEPT: Final = 1000
 
-_HEADERS: Final = (("Accept", "*/*"), ("Accept-Encoding", "identity"), ("User-Agent", "authserver"))
+_HEADERS: Final = (("Accept-Encoding", "identity"), ("User-Agent", "authserver"))
 # The only reader of these URLs, so that no two parsers disagree: no user, no backslash, no fragment, no zone.
 _URL: Final = re.compile(
     r"(https?)://([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::([0-9]{1,5}))?((?:[/?][!\"$-\[\]-~]*)?)", re.ASCII
@@ -53,11 +56,6 @@ _REFUSED: Final = tuple(
         "168.63.129.16/32",  # the platform's own address inside Azure
     )
 )
-_look_ups: Final = BoundedSemaphore(32)
-
-
-class OutboundError(Exception):
-    """Something was not fetched; the message is a fixed phrase that says why."""
 
 
 class Outbound:
@@ -67,33 +65,47 @@ class Outbound:
         self._allow = frozenset(entry.lower() for entry in settings.outbound_allow)
         # Reading the machine's certificates takes time that start-up does not have; a wrong setting is told at once.
         self._context = _trust(str(settings.outbound_ca_file)) if settings.outbound_ca_file else None
-        self._key_sets = _KeySets(self.fetch, max(2, settings.threads // 4))
+        places = max(2, settings.threads // 4)
+        self._key_sets = _KeySets(self.fetch, places)
+        self.request_objects = BoundedSemaphore(places)
+        """The threads that may wait for request objects: whoever knows a client sends people here (RFC 9101 10.4.1)."""
 
     def client_keys(self, client: Client, parsed: Parsed) -> Mapping[str, Any]:
-        """Return the client's key set from its ``jwks_uri``, fetched again once when it lacks the header's ``kid``.
+        """Return the ``client_key_set``, a key with the header's ``kid`` being wanted (OpenID Connect Core 10.1.1)."""
+        return self.client_key_set(client, _with_kid_of(parsed))
 
-        Raises jwt.InvalidJWT when there is no set to be had (OpenID Connect Core 10.1.1).
+    def issuer_keys(self, issuer: str, jwks_uri: str, parsed: Parsed) -> Mapping[str, Any]:
+        """Return the key set of an issuer that the settings trust, as ``client_keys`` does."""
+        return self._key_sets.get(jwks_uri, _with_kid_of(parsed), issuer)
+
+    def client_key_set(self, client: Client, wanted: Wanted) -> Mapping[str, Any]:
+        """Return the client's key set from its ``jwks_uri``, fetched again once when no key of it is wanted.
+
+        Raises jwt.InvalidJWT when there is no set to be had.
         """
-        kid = parsed.header.get("kid")
-        if client.jwks_uri is None or not (kid is None or isinstance(kid, str)):
-            raise InvalidJWT("the client has no key set, or the key identifier is not a string")
-        return self._key_sets.get(client.jwks_uri, kid, client.client_id)
+        if client.jwks_uri is None:
+            raise InvalidJWT("the client has no key set")
+        return self._key_sets.get(client.jwks_uri, wanted, client.client_id)
 
     def encryption_keys(self, client: Client) -> Mapping[str, Any]:
         """Return the keys of the client's ``jwks_uri`` that it can be encrypted to; raises jwt.InvalidJWT."""
         if client.jwks_uri is None:
             raise InvalidJWT("the client has no key set")
-        return self._key_sets.get(client.jwks_uri, None, client.client_id, "enc")
+        return self._key_sets.get(client.jwks_uri, _is_anything, client.client_id, "enc")
 
     def fetch(self, url: str, max_bytes: int = MAX_BYTES) -> bytes:
         """Return the body of a 200 answer to GET; raises OutboundError."""
+        return self.fetch_document(url, max_bytes)[0]
+
+    def fetch_document(self, url: str, max_bytes: int, accept: str = "*/*") -> tuple[bytes, dict[str, str]]:
+        """Return body and headers (names in lower case) of a 200 answer to GET; raises OutboundError."""
         import httpcore2  # noqa: PLC0415 - a quarter of a second that most processes never need
 
-        budget = _Budget(DEADLINE, max_bytes)
+        budget = Budget(DEADLINE, max_bytes)
         scheme, host, port, target = _split(url)
-        backend = _Guarded(self._guard(scheme, host, port), budget)
+        backend = Guarded(self._guard(scheme, host, port), budget)
         parts = httpcore2.URL(scheme=scheme.encode(), host=host.encode(), port=port, target=target.encode())
-        headers = [("Host", host if port == _PORTS[scheme] else f"{host}:{port}"), *_HEADERS]
+        headers = [("Host", host if port == _PORTS[scheme] else f"{host}:{port}"), ("Accept", accept), *_HEADERS]
         try:
             with (
                 httpcore2.ConnectionPool(
@@ -134,7 +146,14 @@ def is_public(address: str) -> bool:
     return routed and ip.is_global and not any(ip in network for network in _REFUSED)
 
 
-def _is_anything(_address: str) -> bool:
+def _with_kid_of(parsed: Parsed) -> Wanted:
+    kid = parsed.header.get("kid")
+    if not (kid is None or isinstance(kid, str)):
+        raise InvalidJWT("the key identifier is not a string")
+    return lambda key: kid is None or key.get("kid") == kid
+
+
+def _is_anything(_thing: object) -> bool:
     return True
 
 
@@ -159,136 +178,19 @@ def _trust(file: str | None) -> ssl.SSLContext:
     return context
 
 
-def _read(response: "httpcore2.Response", max_bytes: int) -> bytes:
+def _read(response: "httpcore2.Response", max_bytes: int) -> tuple[bytes, dict[str, str]]:
     if response.status != 200:  # a redirect's target is chosen by the other side
-        raise OutboundError("the answer is not 200")
-    if any(name.lower() == b"content-encoding" and value.lower() != b"identity" for name, value in response.headers):
-        raise OutboundError("the answer is compressed")
+        busy = response.status >= 500 or response.status == 429
+        raise (OutboundError if busy else WrongAnswer)("the answer is not 200")
+    headers = [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in response.headers]
+    if any(name == "content-encoding" and value.lower() != "identity" for name, value in headers):
+        raise WrongAnswer("the answer is compressed")
     body = bytearray()
     for chunk in response.iter_stream():
         body += chunk
         if len(body) > max_bytes:
-            raise OutboundError("the answer is too large")
-    return bytes(body)
-
-
-class _Budget:
-    """Time and bytes of one fetch: limits for each read would never end a peer that sends one byte a second."""
-
-    def __init__(self, seconds: float, max_bytes: int) -> None:
-        self._end = time.monotonic() + seconds
-        self._bytes = 2 * max_bytes + 64 * 1024  # with the headers, and with the framing of chunks
-
-    def seconds(self) -> float:
-        """Return the seconds that are left; raises OutboundError when none are."""
-        left = self._end - time.monotonic()
-        if left <= 0:
-            raise OutboundError("the answer took too long")
-        return left
-
-    def spend(self, size: int) -> None:
-        """Count bytes off the wire; raises OutboundError when there were too many."""
-        self._bytes -= size
-        if self._bytes < 0:
-            raise OutboundError("the answer is too large")
-
-
-# These two have the shape of httpcore2's NetworkStream and NetworkBackend without being subclasses: a subclass would
-# import the library when the server starts.
-
-
-class _Stream:
-    """A connection under a budget, in place of the timeouts that the library hands down."""
-
-    def __init__(self, inner: "httpcore2.NetworkStream", budget: _Budget) -> None:
-        self._inner = inner
-        self._budget = budget
-
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        del timeout
-        data = self._inner.read(max_bytes, self._budget.seconds())
-        self._budget.spend(len(data))
-        return data
-
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        del timeout
-        self._inner.write(buffer, self._budget.seconds())
-
-    def close(self) -> None:
-        self._inner.close()
-
-    def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
-    ) -> "_Stream":
-        del timeout
-        # The library hands over the host as in the URL; a certificate names an IPv6 address without brackets.
-        name = server_hostname.strip("[]") if server_hostname else None
-        return _Stream(self._inner.start_tls(ssl_context, name, self._budget.seconds()), self._budget)
-
-    def get_extra_info(self, info: str) -> Any:
-        return self._inner.get_extra_info(info)
-
-
-class _Guarded:
-    """Resolves once, checks every address, connects to what it has checked."""
-
-    def __init__(self, allowed: Callable[[str], bool], budget: _Budget) -> None:
-        self._allowed = allowed
-        self._budget = budget
-
-    def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> _Stream:
-        import httpcore2  # noqa: PLC0415 - see fetch
-
-        del timeout, local_address, socket_options
-        addresses = _resolve(host.strip("[]"), port, self._budget.seconds())
-        # One bad address refuses the name: which one is used would be the other side's choice (DNS rebinding).
-        if not addresses or not all(self._allowed(address) for address in addresses):
-            raise OutboundError("the address is not allowed, or there is none")
-        backend = httpcore2.SyncBackend()
-        for place, address in enumerate(addresses, 1):
-            share = self._budget.seconds() / (len(addresses) - place + 1)
-            try:
-                return _Stream(backend.connect_tcp(address, port, share), self._budget)
-            except (httpcore2.ConnectError, httpcore2.ConnectTimeout):
-                continue
-        raise OutboundError("no connection")
-
-
-def _resolve(host: str, port: int, seconds: float) -> list[str]:
-    """Return the addresses of a host, without repeats; raises OutboundError when that takes too long.
-
-    The system's resolver knows no time limit, so it runs in a thread that may be left behind; there are few of them.
-    """
-    if not _look_ups.acquire(blocking=False):
-        raise OutboundError("too many names are being resolved")
-    answer: SimpleQueue[list[str]] = SimpleQueue()
-    try:
-        Thread(target=_look_up, args=(host, port, answer), name="resolver", daemon=True).start()
-    except RuntimeError:
-        _look_ups.release()
-        raise OutboundError("no thread for the resolver") from None
-    try:
-        return answer.get(timeout=seconds)
-    except Empty:
-        raise OutboundError("the name was not resolved in time") from None
-
-
-def _look_up(host: str, port: int, answer: SimpleQueue[list[str]]) -> None:
-    found: list[str] = []
-    try:
-        found = [str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
-    except (OSError, ValueError):
-        pass
-    finally:
-        _look_ups.release()
-        answer.put(list(dict.fromkeys(found)))
+            raise WrongAnswer("the answer is too large")
+    return bytes(body), dict(headers)
 
 
 @dataclass(slots=True)
@@ -296,7 +198,6 @@ class _KeySet:
     """What is known of one ``jwks_uri``, for one use of its keys."""
 
     keys: Mapping[str, Any] | None = None
-    kids: frozenset[str] = frozenset()
     fetched_at: int = 0
     rests_until: int = 0
     fetching: Event | None = None
@@ -304,8 +205,8 @@ class _KeySet:
     def is_younger(self, age: int) -> bool:
         return self.keys is not None and 0 <= now() - self.fetched_at < age
 
-    def has(self, kid: str | None) -> bool:
-        return kid is None or kid in self.kids
+    def has(self, wanted: Wanted) -> bool:
+        return self.keys is not None and any(wanted(key) for key in self.keys["keys"])
 
     def is_resting(self) -> bool:
         # The upper bound is for a clock that was set back.
@@ -313,7 +214,7 @@ class _KeySet:
 
 
 class _KeySets:
-    """The key sets of clients: one fetch at a time for each, and few threads that wait for slow ones."""
+    """The key sets of clients and issuers: one fetch at a time for each, and few threads that wait for slow ones."""
 
     def __init__(self, fetch: Callable[[str], bytes], places: int) -> None:
         self._fetch = fetch
@@ -322,21 +223,21 @@ class _KeySets:
         self._fetches = BoundedSemaphore(places)
         self._waits = BoundedSemaphore(places)
 
-    def get(self, uri: str, kid: str | None, client_id: str, use: str = "sig") -> Mapping[str, Any]:
+    def get(self, uri: str, wanted: Wanted, owner: str, use: str = "sig") -> Mapping[str, Any]:
         """Return the set's keys for this use, fresh or the last good ones; raises InvalidJWT."""
         done = Event()
         with self._lock:
             kept = self._kept(uri, use)
-            if kept.keys is not None and kept.is_younger(KEYS_FRESH) and kept.has(kid):
+            if kept.keys is not None and kept.is_younger(KEYS_FRESH) and kept.has(wanted):
                 return kept.keys
             running = kept.fetching
             leads = running is None and not kept.is_resting() and self._fetches.acquire(blocking=False)
             if leads:
                 kept.fetching = done
         if leads:
-            self._refresh(uri, use, kept, done, client_id)
+            self._refresh(uri, use, kept, done, owner)
         elif running is not None:
-            self._wait(running, hurried=kept.is_younger(KEYS_USABLE) and kept.has(kid))
+            self._wait(running, hurried=kept.is_younger(KEYS_USABLE) and kept.has(wanted))
         with self._lock:
             if kept.keys is not None and kept.is_younger(KEYS_USABLE):
                 return kept.keys
@@ -349,12 +250,12 @@ class _KeySets:
             self._sets.popitem(last=False)
         return kept
 
-    def _refresh(self, uri: str, use: str, kept: _KeySet, done: Event, client_id: str) -> None:
+    def _refresh(self, uri: str, use: str, kept: _KeySet, done: Event, owner: str) -> None:
         keys: Mapping[str, Any] | None = None
         try:
             keys = read_key_set(self._fetch(uri), use)
         except (OutboundError, InvalidJWT) as error:
-            logger.warning("key set of a client not fetched", extra={"client_id": client_id, "reason": str(error)})
+            logger.warning("key set not fetched", extra={"owner": owner, "reason": str(error)})
         finally:
             with self._lock:
                 self._store(kept, keys)
@@ -366,7 +267,6 @@ class _KeySets:
         moment, first = now(), kept.keys is None
         if keys is not None:
             kept.keys, kept.fetched_at = keys, moment
-            kept.kids = frozenset(key["kid"] for key in keys["keys"] if "kid" in key)
         # A key that a client adds right after its set was first seen is found at once; whatever is asked then waits.
         rest = COOL_DOWN if not first else RETRY if keys is None else 0
         kept.rests_until = moment + rest

@@ -8,27 +8,54 @@ from authserver.oauth import (
     authorization_code,
     client_auth,
     client_credentials,
+    client_id_metadata,
+    device,
+    dpop,
+    identity_assertion,
     introspection,
+    introspection_jwt,
     issuer,
+    jar,
+    jarm,
+    jwt_bearer,
     metadata,
+    mtls,
     par,
     parameters,
     pkce,
+    rar,
     redirect_uri,
     refresh_token,
+    registration,
+    registration_manage,
     resource,
     response_modes,
     revocation,
     scope,
     token,
+    token_exchange,
 )
-from authserver.oidc import authentication_request, claims, discovery, end_session, id_token, userinfo
+from authserver.oidc import authentication_request, claims, discovery, end_session, id_token, step_up, userinfo
 
 GRANTS = (
     authorization_code.AuthorizationCodeGrant,
     refresh_token.RefreshTokenGrant,
     client_credentials.ClientCredentialsGrant,
+    device.DeviceCodeGrant,
+    token_exchange.TokenExchangeGrant,
+    jwt_bearer.JWTBearerGrant,
 )
+
+# requested_token_type → what issues it (RFC 8693 2.1), and typ of an assertion → its profile (RFC 7523 3).
+EXCHANGES = {
+    token_exchange.ACCESS_TOKEN: token_exchange.to_access_token,
+    token_exchange.JWT: token_exchange.to_access_token,
+    identity_assertion.TOKEN_TYPE: identity_assertion.give,
+}
+ASSERTIONS = {
+    jwt_bearer.PLAIN: jwt_bearer.plain,
+    identity_assertion.TYP: identity_assertion.take,
+}
 
 TOKEN_PATH = token.PATH
 
@@ -36,17 +63,23 @@ TOKEN_PATH = token.PATH
 ENDPOINTS = (
     ("token", token.PATH, token.METHODS, token.respond),
     ("pushed_authorization_request", par.PATH, par.METHODS, par.respond),
+    ("device_authorization", device.PATH, device.METHODS, device.respond),
     ("introspection", introspection.PATH, introspection.METHODS, introspection.respond),
     ("revocation", revocation.PATH, revocation.METHODS, revocation.respond),
     ("userinfo", userinfo.PATH, userinfo.METHODS, userinfo.respond),
+    ("registration", registration.PATH, registration.METHODS, registration.respond),
+    ("client_configuration", registration_manage.PATH, registration_manage.METHODS, registration_manage.respond),
     ("jwks", metadata.JWKS_PATH, metadata.METHODS, metadata.respond_jwks),
     ("metadata", metadata.PATH, metadata.METHODS, metadata.respond),
     ("discovery", discovery.PATH, discovery.METHODS, discovery.respond),
 )
 
+# Endpoints whose bodies are JSON objects.
+TAKE_JSON = frozenset({"registration", "client_configuration"})
+
 # Endpoints that a browser script of another origin may call, and for whom (DECISIONS, Redirects and cross-origin).
-CORS_ANY = frozenset({"jwks", "metadata", "discovery"})
-CORS_REGISTERED = frozenset({"token", "revocation", "userinfo", "pushed_authorization_request"})
+CORS_ANY = frozenset({"jwks", "metadata", "discovery", "registration"})
+CORS_REGISTERED = frozenset({"token", "revocation", "userinfo", "pushed_authorization_request", "device_authorization"})
 
 # Served at the root, too, with the issuer's path behind (RFC 8414 3.1).
 WELL_KNOWN = (metadata.PATH, discovery.PATH)
@@ -56,6 +89,8 @@ CLIENT_AUTH = {
     "client_secret_post": client_auth.secret_post,
     "private_key_jwt": client_auth.assertion,
     "client_secret_jwt": client_auth.assertion,
+    "tls_client_auth": mtls.by_authority,
+    "self_signed_tls_client_auth": mtls.by_registration,
     "none": client_auth.none,
 }
 
@@ -64,69 +99,126 @@ RESPONSE_MODES = (
     ("query", response_modes.query),
     ("fragment", response_modes.fragment),
     ("form_post", response_modes.form_post),
+    ("jwt", jarm.query),
+    ("query.jwt", jarm.query),
+    ("fragment.jwt", jarm.fragment),
+    ("form_post.jwt", jarm.form_post),
 )
 
-PUSH_PREPARE = ()
+PUSH_PREPARE = (dpop.proof,)
+
+# Where a client is described that nobody has registered: a class (server) with find (client_id, stored) -> Client.
+CLIENT_FINDERS = (client_id_metadata.Documents,)
 
 AUTHORIZE_RESOLVE = (
+    client_id_metadata.resolve,
     par.load,
+    jar.unpack,
     redirect_uri.check,
 )
 
 AUTHORIZE_CHECK = (
     response_modes.check,
+    jarm.check,
     parameters.single,
     par.require,
+    jar.require,
     authorization_code.check_state,
     authentication_request.unsupported,
     authorization_code.check_response_type,
+    rar.check,
     scope.check,
     pkce.challenge,
     resource.check,
+    rar.add_resources,
+    dpop.code_binding,
     authentication_request.nonce,
     authentication_request.prompt,
     authentication_request.max_age,
-    authentication_request.acr_values,
+    step_up.acr_values,
     authentication_request.hints,
 )
 
 AUTHORIZE_FINISH = (par.complete,)
 
-AUTHORIZE_RESPOND = (issuer.add,)
+AUTHORIZE_GRANT = (client_id_metadata.keep,)
 
-TOKEN_PREPARE = ()
+AUTHORIZE_RESPOND = (
+    issuer.add,
+    jarm.sign,
+)
+
+# What of an authorization request a device can ask for, too.
+DEVICE_CHECK = (
+    rar.check,
+    scope.check,
+    resource.check,
+    rar.add_resources,
+)
+
+TOKEN_PREPARE = (
+    dpop.proof,
+    dpop.require,
+    mtls.certificate,
+    rar.check,
+)
 
 TOKEN_CHECK = (
     pkce.verify,
+    rar.narrow,
     resource.narrow,
+    rar.limit,
+    dpop.binding,
+    mtls.binding,
 )
 
 TOKEN_CLAIMS = (
     access_token.session,
     access_token.confirmation,
+    rar.claim,
+    token_exchange.actor,
 )
 
-TOKEN_RESPOND = (id_token.add,)
+TOKEN_RESPOND = (
+    rar.echo,
+    id_token.add,
+)
 
-USERINFO_CHECK = ()
+INTROSPECTION_RESPOND = (introspection_jwt.sign,)
+
+USERINFO_CHECK = (
+    dpop.resource_proof,
+    mtls.shown,
+)
 
 METADATA = (
     metadata.metadata,
     par.metadata,
     authorization_code.metadata,
+    device.metadata,
     response_modes.metadata,
+    jarm.metadata,
     token.metadata,
     client_auth.metadata,
+    mtls.metadata,
     scope.metadata,
+    rar.metadata,
     pkce.metadata,
+    dpop.metadata,
     introspection.metadata,
+    introspection_jwt.metadata,
+    identity_assertion.metadata,
     revocation.metadata,
     issuer.metadata,
     id_token.metadata,
     userinfo.metadata,
     claims.metadata,
     authentication_request.metadata,
+    step_up.metadata,
+    jar.metadata,  # after authentication_request, which says no
     end_session.metadata,
+    registration.metadata,
+    client_id_metadata.metadata,
     discovery.metadata,
 )
 
@@ -137,11 +229,16 @@ PARAMETERS = frozenset().union(
     token.PARAMETERS,
     authorization_code.PARAMETERS,
     refresh_token.PARAMETERS,
+    device.PARAMETERS,
+    token_exchange.PARAMETERS,
+    jwt_bearer.PARAMETERS,
     redirect_uri.PARAMETERS,
     par.PARAMETERS,
     response_modes.PARAMETERS,
     scope.PARAMETERS,
+    rar.PARAMETERS,
     pkce.PARAMETERS,
+    dpop.PARAMETERS,
     authentication_request.PARAMETERS,
     userinfo.PARAMETERS,
     end_session.PARAMETERS,
@@ -150,4 +247,11 @@ PARAMETERS = frozenset().union(
 # Member of a client's metadata → its check, beside those of manage/client_metadata.py.
 CLIENT_METADATA = {
     **par.CLIENT_METADATA,
+    **dpop.CLIENT_METADATA,
+    **jar.CLIENT_METADATA,
+    **response_modes.CLIENT_METADATA,
+    **jarm.CLIENT_METADATA,
+    **introspection_jwt.CLIENT_METADATA,
+    **mtls.CLIENT_METADATA,
+    **rar.CLIENT_METADATA,
 }

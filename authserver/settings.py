@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -22,6 +22,24 @@ from pydantic_settings import (
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
+)
+
+from authserver.sections import (
+    Database,
+    DetailsType,
+    Dpop,
+    Features,
+    Keys,
+    Limits,
+    Mtls,
+    Passwords,
+    Positive,
+    Registration,
+    Section,
+    Sessions,
+    Tokens,
+    TrustedIssuer,
+    Words,
 )
 
 log = logging.getLogger("authserver.settings")
@@ -32,101 +50,9 @@ _SERVICE_LINK_URL = re.compile(r"(tcp|udp|sctp)://")
 _URL_SECRET = re.compile(r"(\w://[^/@:]*:)[^/]*@")
 _MIN_SECRET = 32
 
-Positive = Annotated[int, Field(gt=0)]
-Words = Annotated[tuple[str, ...], NoDecode]
-
 
 class SettingsError(Exception):
     """The settings are wrong; the message names each of them in a sentence of its own."""
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Tokens(_Section):
-    """Lifetimes of codes and tokens, in seconds."""
-
-    code_seconds: Annotated[int, Field(gt=0, le=600)] = Field(60, description="Life of an authorization code.")
-    access_token_seconds: Positive = Field(600, description="Life of an access token.")
-    request_uri_seconds: Annotated[int, Field(ge=5, lt=600)] = Field(
-        60, description="Time in which a pushed authorization request has to be opened."
-    )
-    id_token_seconds: Positive = Field(600, description="Life of an ID token.")
-    refresh_token_seconds: Positive = Field(30 * 86400, description="Life of a refresh token that is not used.")
-    refresh_token_absolute_seconds: Positive = Field(
-        365 * 86400, description="Life of a refresh chain from its first token, whatever its use."
-    )
-    grace_confidential_seconds: Annotated[int, Field(ge=0, le=300)] = Field(
-        60, description="Window in which a confidential or key-bound client may repeat a refresh."
-    )
-    grace_public_seconds: Annotated[int, Field(ge=0, le=300)] = Field(
-        10, description="Window in which a public client may repeat a refresh."
-    )
-
-
-class Sessions(_Section):
-    """Lifetimes of browser sessions, in seconds."""
-
-    idle_seconds: Positive = Field(12 * 3600, description="A session that is not used for so long is over.")
-    absolute_seconds: Positive = Field(30 * 86400, description="A session is over after so long, whatever its use.")
-    interaction_seconds: Positive = Field(1800, description="Time to finish a sign-in once it was started.")
-    interactions_per_browser: Positive = Field(10, description="Sign-ins that one browser may have open.")
-
-
-class Keys(_Section):
-    """Signing keys."""
-
-    rotate_days: Positive = Field(90, description="A signing key signs for so many days.")
-    publish_hours: Positive = Field(24, description="The next key is published so many hours before it signs.")
-    refresh_seconds: Annotated[int, Field(gt=0, le=60)] = Field(
-        5, description="Other processes learn of a rotation within so many seconds."
-    )
-
-
-class Passwords(_Section):
-    """Cost of password hashes (argon2id) and bounds of the work they cause."""
-
-    memory_kib: Annotated[int, Field(ge=8)] = Field(19456, description="Memory of one argon2id hash, in KiB.")
-    time_cost: Positive = Field(2, description="Passes of one argon2id hash.")
-    parallelism: Positive = Field(1, description="Lanes of one argon2id hash.")
-    queue: Positive = Field(32, description="Hashes that may wait per process; further ones are answered 503.")
-
-
-class Limits(_Section):
-    """Limits on what people and clients may try."""
-
-    sign_in_free: Positive = Field(5, description="Wrong passwords for one account before answers are delayed.")
-    sign_in_per_address: Positive = Field(30, description="Sign-in attempts a minute from one address (IPv6: /64).")
-    strangers_per_address: Positive = Field(
-        600, description="Sign-ins begun or requests posted a minute by browsers without a cookie, from one address."
-    )
-    client_failures: Positive = Field(20, description="Wrong client secrets a minute per client and address.")
-    pushed_requests: Positive = Field(60, description="Pushed authorization requests a minute per client.")
-
-
-class Features(_Section):
-    """Extensions of the protocol; what is off is not announced, has no endpoint, and none of its steps run."""
-
-    par: bool = Field(default=True, description="Pushed authorization requests (RFC 9126).")
-    jar: bool = Field(default=True, description="Signed and encrypted authorization requests (RFC 9101).")
-    jarm: bool = Field(default=True, description="Signed and encrypted authorization responses (JARM).")
-    dpop: bool = Field(default=True, description="Tokens bound to a key of the client (DPoP, RFC 9449).")
-    mtls: bool = Field(default=True, description="Client certificates: authentication and bound tokens (RFC 8705).")
-    introspection_jwt: bool = Field(default=True, description="Introspection answers as signed JWTs (RFC 9701).")
-
-
-class Database(_Section):
-    """How the database is used."""
-
-    synchronous: Literal["normal", "full"] = Field(
-        "normal", description="SQLite: whether each commit survives power loss (full) or process death (normal)."
-    )
-    pool_size: Positive = Field(64, description="PostgreSQL: connections per process at the most.")
-    prepare: bool = Field(
-        default=True, description="PostgreSQL: prepare statements on the server (off behind an old pooler)."
-    )
-    busy_ms: Positive = Field(500, description="Milliseconds to wait for a lock before answering 503.")
 
 
 class Settings(BaseSettings):
@@ -164,8 +90,18 @@ class Settings(BaseSettings):
     default_resource: str | None = Field(
         None, description="Audience of a token for which no resource was asked; else the issuer."
     )
+    trusted_issuers: tuple[TrustedIssuer, ...] = Field(
+        (), description="Issuers whose assertions open an account (RFC 7523), as a list of tables or in JSON."
+    )
+    authorization_details_types: dict[str, DetailsType] = Field(
+        default_factory=dict,
+        description="Types of authorization details (RFC 9396) by their names, as tables or in JSON.",
+    )
     require_pushed_authorization_requests: bool = Field(
         default=False, description="Take authorization requests only where they were pushed (RFC 9126 5)."
+    )
+    require_signed_request_object: bool = Field(
+        default=False, description="Take authorization requests only as signed request objects (RFC 9101 10.5)."
     )
     nodes: Positive = Field(1, description="Machines that serve this issuer; more than one needs PostgreSQL.")
     development: bool = Field(
@@ -181,8 +117,11 @@ class Settings(BaseSettings):
     keys: Keys = Keys()
     passwords: Passwords = Passwords()
     limits: Limits = Limits()
+    mtls: Mtls = Mtls()
     database: Database = Database()
     features: Features = Features()
+    registration: Registration = Registration()
+    dpop: Dpop = Dpop()
 
     @classmethod
     def settings_customise_sources(
@@ -238,6 +177,8 @@ class Settings(BaseSettings):
     def _rules(self) -> list[tuple[bool, str]]:
         sqlite = self.database_url.startswith("sqlite")
         http = self.issuer.startswith("http:")
+        mtls = self.mtls
+        listens = mtls.certificate_file and mtls.key_file and mtls.ca_file
         return [
             (
                 not sqlite and not self.database_url.startswith("postgresql"),
@@ -247,7 +188,48 @@ class Settings(BaseSettings):
             (http and not self.loopback, "ISSUER must be https unless it is on loopback"),
             (http and not self.development, "ISSUER must be https, or start with --development on loopback"),
             (self.development and not self.loopback, "--development needs an ISSUER on loopback"),
+            (
+                self.require_pushed_authorization_requests and not self.features.par,
+                "REQUIRE_PUSHED_AUTHORIZATION_REQUESTS needs FEATURES__PAR",
+            ),
+            (
+                self.require_signed_request_object and not self.features.jar,
+                "REQUIRE_SIGNED_REQUEST_OBJECT needs FEATURES__JAR",
+            ),
+            (
+                # ID-JAG draft, Cross-Domain Use: nobody gives tokens on the strength of its own assertions.
+                any(trusted.issuer == self.issuer for trusted in self.trusted_issuers),
+                "TRUSTED_ISSUERS cannot name ISSUER itself",
+            ),
+            (
+                len({(trusted.issuer, trusted.typ) for trusted in self.trusted_issuers}) != len(self.trusted_issuers),
+                "TRUSTED_ISSUERS must name each issuer once for a typ",
+            ),
+            (
+                bool(mtls.certificate_header) and not self.trusted_proxies,
+                "MTLS__CERTIFICATE_HEADER needs TRUSTED_PROXIES: nobody else's header counts",
+            ),
+            (
+                bool(mtls.port) and not listens,
+                "MTLS__PORT needs MTLS__CERTIFICATE_FILE, MTLS__KEY_FILE and MTLS__CA_FILE",
+            ),
+            (
+                mtls.base_url is not None and not _is_alias(mtls.base_url, self.issuer),
+                "MTLS__BASE_URL must be an https URL with the path of ISSUER and nothing behind it",
+            ),
         ]
+
+    @property
+    def in_force(self) -> Features:
+        """Return the features that are on and have what they need: a source of certificates, a trusted issuer."""
+        mtls = self.features.mtls and self.mtls.has_source
+        jwt_bearer = self.features.jwt_bearer and bool(self.trusted_issuers)
+        return self.features.model_copy(update={"mtls": mtls, "jwt_bearer": jwt_bearer})
+
+    def urls_of(self, endpoint: str) -> tuple[str, ...]:
+        """Return the URLs under which clients know an endpoint of ours: its own, and its mTLS alias (RFC 8705 5)."""
+        base = self.mtls.base_url
+        return (endpoint,) if base is None else (endpoint, base + endpoint.removeprefix(self.issuer))
 
     @property
     def loopback(self) -> bool:
@@ -315,11 +297,21 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def _is_alias(url: str, issuer: str) -> bool:
+    parts = urlsplit(url)
+    return (
+        parts.scheme == "https"
+        and bool(parts.hostname)
+        and parts.path == urlsplit(issuer).path
+        and not any(mark in url for mark in "?#@")
+    )
+
+
 def _unknown_names() -> list[str]:
     known, links = {_PREFIX + "CONFIG"}, frozenset(_service_links())
     for name, field in Settings.model_fields.items():
         known.add(_PREFIX + name.upper())
-        if isinstance(field.annotation, type) and issubclass(field.annotation, _Section):
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
             known |= {f"{_PREFIX}{name.upper()}__{part.upper()}" for part in field.annotation.model_fields}
     return [
         f"{name} is not a setting"

@@ -9,7 +9,7 @@ import threading
 from typing import Final
 
 from authserver import keys
-from authserver.clock import MINUTE, now
+from authserver.clock import DAY, MINUTE, now
 from authserver.crypto import Sealer
 from authserver.settings import Settings
 from authserver.store import Conflict, Store, StoreError
@@ -64,10 +64,17 @@ class Worker:
         return True
 
     def round(self) -> None:
-        """Delete what has expired, and publish the next signing keys when they are due."""
+        """Publish the keys that are due, and delete what has expired."""
         if keys.rotation_is_due(self._store, self._settings):
             made = keys.rotate(self._store, self._sealer, self._settings, actor="worker")
             log.info("the next signing keys are published", extra={"kids": [key.kid for key in made]})
+        added = keys.ensure_encryption_keys(self._store, self._sealer, self._settings)
+        if added:
+            log.info("encryption keys are published", extra={"kids": [key.kid for key in added]})
+        # Before the cleaner: a grant is how the use of a client is seen.
+        expired = self._store.clients.expire(now() - self._settings.registration.unused_days * DAY)
+        if expired:
+            log.info("clients that nobody used are deleted", extra={"clients": expired})
         while not self._stop.is_set():
             gone = {table: count for table, count in self._store.purge(BATCH).items() if count}
             if gone:

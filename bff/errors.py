@@ -63,6 +63,18 @@ class ApiRefusedTokenError(BffError):
     sentence = "The service behind this page did not accept this log-in."
 
 
+class StepUpNeededError(BffError):
+    """The API wants a stronger or more recent log-in of the person (RFC 9470 section 3), begun at `login_url`."""
+
+    code = "step_up_needed"
+    status = 403
+    sentence = "For this, please confirm once more that it is you."
+
+    def __init__(self, login_url: str) -> None:
+        super().__init__()
+        self.login_url = login_url
+
+
 class ApiRedirectedError(BffError):
     """The API answered with a redirect, which is never followed with a token."""
 
@@ -133,6 +145,10 @@ LOGIN_SENTENCES: Mapping[str, str] = {
     "server_error": "The log-in service reported a problem of its own.",
     "temporarily_unavailable": "The log-in service is busy or under maintenance.",
     "unauthorized_client": "The log-in service does not allow this application to log people in.",
+    "unmet_authentication_requirements": (
+        "What you wanted to do takes a log-in with a second step, and the log-in service could not confirm one. "
+        "You are logged in as before. Set up a second step in your account there, then try again."
+    ),
     "unknown_state": "This log-in attempt has expired, was already used, or began in another browser.",
 }
 

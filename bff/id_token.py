@@ -23,6 +23,8 @@ class Identity:
     name: str | None
     email: str | None
     sid: str | None
+    acr: str | None = None
+    auth_time: int | None = None
 
 
 def check_at_login(
@@ -34,7 +36,14 @@ def check_at_login(
         raise TokenRefusedError("nonce")
     if claims["iat"] < not_before - LEEWAY_SECONDS:
         raise TokenRefusedError("iat")
-    return Identity(claims["sub"], name_of(claims), email_of(claims), _text(claims.get("sid")))
+    return Identity(
+        sub=claims["sub"],
+        name=name_of(claims),
+        email=email_of(claims),
+        sid=_text(claims.get("sid")),
+        acr=_text(claims.get("acr")),
+        auth_time=_time(claims.get("auth_time")),
+    )
 
 
 def check_at_refresh(token: str, keys: Keys, settings: BffSettings, *, sub: str, access_token: str) -> None:
@@ -87,3 +96,7 @@ def _text(value: object) -> str | None:
     if not isinstance(value, str):
         return None
     return "".join(character for character in value if character.isprintable())[:256].strip() or None
+
+
+def _time(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -19,6 +19,7 @@ from bff.records import Login, Session, User
 from bff.seal import CannotOpenError, Sealer, digest
 from bff.session import new_value, session_digest
 from bff.settings import BffSettings
+from bff.step_up import Demand
 from bff.store import Store
 from bff.tokens import Tokens
 from bff.userinfo import completed
@@ -62,12 +63,18 @@ class LoginFlow:
         self._provider = provider
         self._tokens = tokens
 
-    def start(self, return_to: str | None, browser: str | None) -> Started:
-        """Begin a log-in in the browser that holds the key `browser` (a new key without one)."""
+    def start(self, return_to: str | None, browser: str | None, demand: Demand | None = None) -> Started:
+        """Begin a log-in in the browser that holds the key `browser` (a new key without one), as an API demands it."""
         key, state, nonce, verifier = browser or new_value(), new_value(), new_value(), new_value()
         challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
         url = self._provider.authorization_url(
-            {"state": state, "nonce": nonce, "code_challenge": challenge, "code_challenge_method": "S256"}
+            {
+                "state": state,
+                "nonce": nonce,
+                "code_challenge": challenge,
+                "code_challenge_method": "S256",
+                **(demand.parameters if demand else {}),
+            }
         )
         state_digest, moment = digest("state", state), now()
         self._store.add_login(
@@ -79,6 +86,8 @@ class LoginFlow:
                 return_to=local_path(return_to),
                 created_at=moment,
                 expires_at=moment + self._settings.login_seconds,
+                acr_values=demand.acr_values if demand else None,
+                max_age=demand.max_age if demand else None,
             )
         )
         return Started(url, key)
@@ -157,10 +166,17 @@ class LoginFlow:
                 identity = completed(identity, claims)
         except TokenRefusedError as error:
             _log.warning("a log-in was refused: the check %s failed", error)
-            hint = "refresh_token" if response.refresh_token else "access_token"
-            self._provider.revoke(response.refresh_token or response.access_token, hint)
+            self._give_back(response)
             raise
+        # The session that is there stays: it is as good as before, and a second try would end like this one.
+        if not Demand(login.acr_values, login.max_age).is_met_by(identity):
+            self._give_back(response)
+            raise LoginRefusedError("unmet_authentication_requirements")
         return identity, id_token
+
+    def _give_back(self, response: TokenResponse) -> None:
+        hint = "refresh_token" if response.refresh_token else "access_token"
+        self._provider.revoke(response.refresh_token or response.access_token, hint)
 
 
 def _single(parameters: Mapping[str, Sequence[str]], name: str) -> str | None:

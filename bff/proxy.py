@@ -9,10 +9,17 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bff.errors import ApiRedirectedError, ApiRefusedTokenError, ApiUnavailableError, PathRefusedError
+from bff.errors import (
+    ApiRedirectedError,
+    ApiRefusedTokenError,
+    ApiUnavailableError,
+    PathRefusedError,
+    StepUpNeededError,
+)
 from bff.outbound import Answer, Outbound, OutboundError
 from bff.records import Session
 from bff.settings import Api, BffSettings
+from bff.step_up import challenged
 from bff.tokens import Tokens
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
@@ -86,20 +93,28 @@ class Proxy:
         """Forward a call and give the API's answer, with listed headers only.
 
         An answer 401 means that the token is no longer good: it is replaced once and the call repeated, which is
-        safe for every method because the API did not act on the first.
+        safe for every method because the API did not act on the first. Where it asks for another log-in, the page does.
         """
         api, url = self.url(call.path, call.query)
         token = self._tokens.access_token(session, api.resource)
         answer = self._send(url, call, token)
+        self._check_demand(answer)
         if answer.status == 401:
             other = self._tokens.replace(session, api.resource, token)
             answer = answer if other is None else self._send(url, call, other)
+        self._check_demand(answer)
         if answer.status == 401:
             raise ApiRefusedTokenError
         if 300 <= answer.status < 400 and answer.status != 304:
             raise ApiRedirectedError
         kept = [(name, value) for name, value in answer.headers if name in _RESPONSE_HEADERS]
         return Answer(answer.status, kept, answer.body)
+
+    def _check_demand(self, answer: Answer) -> None:
+        """RFC 9470 section 4: another token of the same log-in would be refused as well, so the person is asked."""
+        wanted = challenged(answer.headers) if answer.status == 401 else None
+        if wanted is not None:
+            raise StepUpNeededError(wanted.login_url)
 
     def _send(self, url: str, call: Call, token: str) -> Answer:
         headers = {name: call.headers[name] for name in _REQUEST_HEADERS if call.headers.get(name)}

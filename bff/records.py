@@ -25,6 +25,8 @@ class Login:
     return_to: str
     created_at: int
     expires_at: int
+    acr_values: str | None = None
+    max_age: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

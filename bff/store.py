@@ -14,10 +14,12 @@ from sqlalchemy import (
     Connection,
     Engine,
     Row,
+    Table,
     create_engine,
     delete,
     event,
     insert,
+    inspect,
     or_,
     select,
     update,
@@ -82,6 +84,8 @@ class Store:
                     return_to=login.return_to,
                     created_at=login.created_at,
                     expires_at=login.expires_at,
+                    acr_values=login.acr_values,
+                    max_age=login.max_age,
                 )
             )
 
@@ -272,8 +276,20 @@ class Store:
         with self._write() as connection:
             for table in schema.sorted_tables:
                 connection.execute(CreateTable(table, if_not_exists=True))
+                _add_missing_columns(connection, table)
                 for index in sorted(table.indexes, key=lambda each: str(each.name)):
                     connection.execute(CreateIndex(index, if_not_exists=True))
+
+
+def _add_missing_columns(connection: Connection, table: Table) -> None:
+    """Add what a table of an earlier version lacks; such columns may be empty."""
+    known = {column["name"] for column in inspect(connection).get_columns(table.name)}
+    # Two processes may look at once; SQLite lets only one of them write, and so look.
+    unless = "IF NOT EXISTS " if connection.dialect.name == "postgresql" else ""
+    for column in table.columns:
+        if column.name not in known:
+            kind = column.type.compile(connection.dialect)
+            connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {unless}{column.name} {kind}")
 
 
 def _engine(url: URL) -> Engine:

@@ -30,6 +30,8 @@ logins = Table(
     Column("return_to", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False, index=True),
+    Column("acr_values", Text),
+    Column("max_age", BigInteger),
 )
 
 sessions = Table(

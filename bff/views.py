@@ -13,12 +13,14 @@ from bff.errors import (
     LoginRefusedError,
     NotLoggedInError,
     RequestRefusedError,
+    StepUpNeededError,
     TooLargeError,
     UnreadableError,
 )
 from bff.login import Finished
 from bff.proxy import METHODS, Call
 from bff.records import Session, User
+from bff.step_up import demand
 
 _MAX_FORM = 64 * 1024
 _FORM = "application/x-www-form-urlencoded"
@@ -62,7 +64,8 @@ class Views:
         return_to = request.args.get("return_to")
         if not self._backend.gatekeeper.starts_here(request):
             return _page("continue.html", 200)
-        started = self._backend.login.start(return_to, self._login_cookie.read(request))
+        wanted = demand(request.args.get("acr_values"), request.args.get("max_age"))
+        started = self._backend.login.start(return_to, self._login_cookie.read(request), wanted)
         response = _redirect(started.url)
         self._login_cookie.write(response, started.browser, self._backend.settings.login_seconds)
         return response
@@ -157,6 +160,8 @@ class Views:
         if isinstance(error, NotLoggedInError):
             g.bff_forget = True
             response = _json({"error": code, "message": sentence, "login_url": "/bff/login"}, 401)
+        if isinstance(error, StepUpNeededError):
+            response = _json({"error": code, "message": sentence, "login_url": error.login_url}, error.status)
         if error.status == 503:
             response.headers["Retry-After"] = "5"
         # An answer that fits no log-in of this browser may come from anybody: the log-in under way goes on.

@@ -1,9 +1,10 @@
 """The real server in this process, over a database of its own; reached without sockets, or by a port (``live.py``)."""
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -28,11 +29,18 @@ from pytest_authserver.records import Allowed, Pkce, RegisteredClient, new_pkce
 
 ISSUER = "http://localhost:9000"
 PASSWORD = "correct horse battery staple"
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 _FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 # Hashes as cheap as argon2id allows: the tests are not about their cost.
 CHEAP = {"memory_kib": 8, "time_cost": 1, "parallelism": 1}
 # All browsers and clients of a test have the same address.
-ONE_ADDRESS = {"sign_in_per_address": 1_000_000, "strangers_per_address": 1_000_000, "client_failures": 1_000_000}
+ONE_ADDRESS = {
+    "sign_in_per_address": 1_000_000,
+    "strangers_per_address": 1_000_000,
+    "client_failures": 1_000_000,
+    "registrations": 1_000_000,
+    "user_codes_per_address": 1_000_000,
+}
 
 
 class AuthServer:
@@ -143,13 +151,23 @@ class AuthServer:
             browser.http.cookies.set(sessions.cookie_name(self.settings), cookie, domain=domain)
         return browser
 
-    def post(self, path: str, client: RegisteredClient | None = None, **parameters: Any) -> httpx2.Response:
-        """Post a form to a protocol endpoint, authenticated as the client; a list repeats, None takes away."""
+    def post(
+        self,
+        path: str,
+        client: RegisteredClient | None = None,
+        *,
+        headers: Mapping[str, str] = NO_HEADERS,
+        **parameters: Any,
+    ) -> httpx2.Response:
+        """Post a form to a protocol endpoint, authenticated as the client; a list repeats, None takes away.
+
+        ``headers`` come beside the usual ones, here and in everything below that posts: a DPoP proof, say.
+        """
         sent = {name: value for name, value in parameters.items() if value is not None}
         auth = client.basic if client is not None and client.client_secret else httpx2.USE_CLIENT_DEFAULT
         if client is not None and not client.client_secret and "client_id" not in parameters:
             sent["client_id"] = client.client_id
-        return self._http.post(path, content=urlencode(sent, doseq=True), headers=_FORM, auth=auth)
+        return self._http.post(path, content=urlencode(sent, doseq=True), headers={**_FORM, **headers}, auth=auth)
 
     def get(self, path: str, token: str | None = None, **headers: str) -> httpx2.Response:
         """Get a page or document, with a bearer token where one is given."""

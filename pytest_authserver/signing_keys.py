@@ -1,4 +1,4 @@
-"""Fixed signing keys of the test server: making an RSA key takes longer than a test.
+"""Fixed signing and encryption keys of the test server: making an RSA key takes longer than a test.
 
 They are public knowledge; the fixture serves loopback issuers only.
 """
@@ -52,14 +52,53 @@ a3BcE7S4N3RFDa7gJe13pYAZH82g68l5t1WRIICuihP9JFPMZBf5LMKX
 -----END PRIVATE KEY-----
 """
 
+RSA_OAEP_256 = """\
+-----BEGIN PRIVATE KEY-----
+MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQDI/mKOyoNari94
+hdoNX59KwZePJRj5HxMf/bzI7SCq7i+87mIbKluEC+7Vq4SgFDLiT6HlhbPPJv10
+MMIAdLeLu1NOe4kx5NdVlsM5VYepc328VRQonh38xBCKQphm8kyD2WXyOnvZEUAx
+yquNuskk3Rnj5YkCjYkC/z2jXzuLNlgW9ZOaD2Sr1kC2YzG2BjGXlAOC7uF3li+j
+l5BuwDKepYBXiyfSFJ8CnRQVUind4VLaj8p1pqR6HVVZKbIrFRj+0Oy1R+NvssWA
+WEmdlKCq36iR9WKwNAVnGhLtzy6mSC4K+lj7ARKe26cgwC6NJ+4xC/8WhFHlFjJj
+8ELnPfaxAgMBAAECggEAAIwDU/okbgcSpVRP6etnBpAM9ocWUKSPVm3yqTqj9R3I
+JCPN698Aor+u5bFIH3C5TA5awBd4tslCCqKQqemnZN+cnsENTYUe5OJlI5nM+wll
+FTHHZ+444gAylKhmZm6lsKd9ydvzjFKqBw39y4Pvmi8T1p/q8IaBZ0WvMuubwN7i
+wAII0eQ4l22WGg51Hvx//z1vC1CWXYN2xr+exLcaHa6mt92gpjf5JP3e+CHC/2C+
+RT358WT5tzIwj+vINT0nPuEfn7Vx2hJJYoHGbVfRrYiAcz7gS8pX7ntCORK99xX0
+PN3bYby8m7cKoTNqsGy0xqValgj9kzhoCx9DquoasQKBgQDvFLmwfEwQPOdYk8xf
+giubWKbBpPx9m4l+5/EjS6kHQyKbaWit2jE/cZOYLnicXd03ekktWjyy1NJoz07d
+03mNHsCIAbI+50R3MCiGuYTR30N4b+Vv5ZG0n++0dYKIK994VHBLmBWhwP/rMicr
+ID7hblJ5U7MiRW+f5L5Tr/yDDQKBgQDXN6hGwGVT+uE5/mB+yLv8imP/PL28PPPe
+18qHc6pQCJXwJpSUB0OCjDrTdsmThSxT3FUuhM1QnzVCgqlbup4zThGVv+1cfql2
+zc3DMyPf/o1g0x57pN8BmPS46MxbHyFtPNz0m7ELu24j5er+3jobkUCbNr6a/AdU
+fVFWy3DpNQKBgQDZn4zzKAF42mdfipGC8pNNAaIxLEQk9dpvaSNnlGxUzviGbKm7
+bpxber/1y39AHnTKFgbcQIJ16iFpBCNu6ht/qFlqs9iTR6Jbt7t7/wz2mPrqezhm
+5Zn+x4LDSh+6Ye01s+7P8KzoIy0Q4wMiT2TNgMWT6OtrK7dS3T2eIdiBVQKBgFh8
+IKqeNcr2bh2K8Z+O5oNpXr20+olnQhkP/cv9CTwIm6T2J8ZIyj/ladZBk5UcfuIn
+x7ntjgCkxKAI2prFOn/7jA1WsL+DsCcRbJTh9NEGdpgllPXfDnU4rv1LcaHRRcwE
+5w+G557cO+d0g06wjZGCAd8O/gT4tAbP015tHIo1AoGAIQyZoClXi7mSwLc6OWqI
+SxlUNVlda0/D4uYlgNoANXXs50jbb2EswLoEd0GeT79Wd+bYgArDOVekxFTZ/1Z+
+zPLQ+XrikzIbJuJOktAjXrdcy2RNfzeIoYMu+5cNWjq0XgcM9Qx+dZJaG6czdzqm
+1jQnP6IXhkBVwFjDn67s90E=
+-----END PRIVATE KEY-----
+"""
+
+ECDH_ES = """\
+-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgbWZdMTuLudFodUqI
+u7ia3HnXPBw22Cexp0sKxFAPQf2hRANCAAQs7so6zoqef0pdkKmoP9jMwKPBIbo1
+uFoN+lM/aXKjz2p/SzLDq9IHybIoNsV/P5kvCw1S4/MI7ilTp/Ylh4o2
+-----END PRIVATE KEY-----
+"""
+
+_PEM = {"RS256": RS256, "ES256": ES256, "RSA-OAEP-256": RSA_OAEP_256, "ECDH-ES": ECDH_ES}
 _opened: dict[str, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey] = {}
 
 
 def private_key(algorithm: str) -> rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey:
-    """Return the fixed private key for RS256 or ES256, opened once per process."""
+    """Return the fixed private key for this algorithm, opened once per process."""
     if algorithm not in _opened:
-        pem = RS256 if algorithm == "RS256" else ES256
-        opened = load_pem_private_key(pem.encode(), None)
+        opened = load_pem_private_key(_PEM[algorithm].encode(), None)
         _opened[algorithm] = cast(rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey, opened)
     return _opened[algorithm]
 
@@ -68,6 +107,5 @@ def sealed(sealer: Sealer) -> tuple[SigningKey, ...]:
     """Return the fixed keys as records that sign since long ago, so that tests may go back in time."""
     moment = now() - 400 * DAY
     return tuple(
-        seal_key(algorithm, private_key(algorithm), sealer, publishes_at=moment, signs_at=moment)
-        for algorithm in ("RS256", "ES256")
+        seal_key(algorithm, private_key(algorithm), sealer, publishes_at=moment, signs_at=moment) for algorithm in _PEM
     )

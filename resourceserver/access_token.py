@@ -46,7 +46,12 @@ class AccessToken:
     sid: str | None
     jti: str | None
     cnf: Mapping[str, object] | None
+    authorization_details: tuple[Mapping[str, object], ...]
     claims: Mapping[str, object] = field(repr=False)
+
+    def details(self, type_name: str) -> tuple[Mapping[str, object], ...]:
+        """Return the authorization details of a type (RFC 9396 section 9): each allows what it says and no more."""
+        return tuple(detail for detail in self.authorization_details if detail["type"] == type_name)
 
     @property
     def is_client_itself(self) -> bool:
@@ -85,6 +90,7 @@ def read_access_token(
         sid=_text(claims, "sid"),
         jti=_text(claims, "jti"),
         cnf=_confirmation(claims),
+        authorization_details=_details(claims),
         claims=MappingProxyType({name: _frozen(value) for name, value in claims.items()}),
     )
 
@@ -115,6 +121,15 @@ def _confirmation(claims: Mapping[str, object]) -> Mapping[str, object] | None:
     if not isinstance(value, dict):
         raise InvalidTokenError("cnf is not an object")
     return MappingProxyType({str(name): _frozen(member) for name, member in value.items()})
+
+
+def _details(claims: Mapping[str, object]) -> tuple[Mapping[str, object], ...]:
+    value = claims.get("authorization_details", [])
+    if not isinstance(value, list) or not all(
+        isinstance(detail, dict) and isinstance(detail.get("type"), str) for detail in value
+    ):
+        raise InvalidTokenError("authorization_details is not an array of objects with a type")
+    return tuple(MappingProxyType({name: _frozen(member) for name, member in detail.items()}) for detail in value)
 
 
 def _frozen(value: object) -> object:

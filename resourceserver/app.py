@@ -1,5 +1,6 @@
 """The separate resource server, put together: settings, verifiers, notes, routes, limits, log."""
 
+import hmac
 import json
 import logging
 import time
@@ -10,15 +11,20 @@ from flask import Flask, Response, abort, g, jsonify, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
+from resourceserver.binding import DPoP
 from resourceserver.discovery import IssuerMetadata
+from resourceserver.dpop import Nonces
 from resourceserver.errors import ResourceError
 from resourceserver.fetch import Fetcher
 from resourceserver.introspect import IntrospectionClient
 from resourceserver.jwks import KeySource
 from resourceserver.metadata import metadata_url
+from resourceserver.mtls import ProxyCertificates
 from resourceserver.notes import NoteStore, NotesUnavailableError
+from resourceserver.replays import ReplaysUnavailableError
 from resourceserver.resources import almanac_api, metadata_api, notes_api
 from resourceserver.settings import Settings
+from resourceserver.used_proofs import UsedProofs
 from resourceserver.verifier import Verifier
 
 log = logging.getLogger("resourceserver")
@@ -70,7 +76,15 @@ def create_app(settings: Settings) -> Flask:
 def _verifiers(settings: Settings) -> tuple[Verifier, Verifier]:
     fetcher = Fetcher(ca_file=settings.ca_file)
     issuer = IssuerMetadata(settings.issuer, fetcher)
-    introspection = IntrospectionClient(issuer, fetcher, client_id=settings.client_id, client_secret=settings.secret())
+    keys = KeySource(issuer, fetcher)
+    introspection = IntrospectionClient(
+        issuer,
+        fetcher,
+        client_id=settings.client_id,
+        client_secret=settings.secret(),
+        keys=keys if settings.signed_introspection else None,
+    )
+    dpop, certificates = _dpop(settings), _certificates(settings)
     notes, almanac = f"{settings.url}/notes", f"{settings.url}/almanac"
     return (
         Verifier(
@@ -79,18 +93,43 @@ def _verifiers(settings: Settings) -> tuple[Verifier, Verifier]:
             introspection=introspection,
             jwt=False,
             cache_seconds=settings.cache_seconds,
+            dpop=dpop,
+            certificates=certificates,
             realm="notes",
             resource_metadata=metadata_url(notes),
         ),
         Verifier(
             settings.issuer,
             almanac,
-            keys=KeySource(issuer, fetcher),
+            keys=keys,
             cache_seconds=settings.cache_seconds,
+            dpop=dpop,
+            certificates=certificates,
             realm="almanac",
             resource_metadata=metadata_url(almanac),
         ),
     )
+
+
+def _dpop(settings: Settings) -> DPoP:
+    try:
+        used = UsedProofs(settings.database_url, most=settings.dpop_proofs)
+    except ReplaysUnavailableError as failure:
+        raise NotesUnavailableError from failure
+    # The client secret is what all processes of this server know, and no client.
+    nonces = Nonces(hmac.digest(settings.secret().encode(), b"resourceserver:dpop-nonce", "sha256"))
+    public = urlsplit(settings.url)
+    return DPoP(
+        f"{public.scheme}://{public.netloc}",
+        replays=used,
+        nonces=nonces if settings.dpop_nonces else None,
+        required=settings.dpop_required,
+    )
+
+
+def _certificates(settings: Settings) -> ProxyCertificates | None:
+    header = settings.certificate_header
+    return ProxyCertificates(header, settings.trusted_proxies) if header else None
 
 
 def _add_pages(app: Flask, store: NoteStore, verifiers: list[Verifier]) -> None:

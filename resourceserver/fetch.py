@@ -84,11 +84,14 @@ class Fetcher:
 
     def get(self, url: str) -> Reply:
         """Send GET. Raises FetchError."""
-        return self._send("GET", url, [], None)
+        return self._send("GET", url, [("Accept", "application/json")], None)
 
-    def post(self, url: str, headers: Iterable[tuple[str, str]], form: bytes) -> Reply:
-        """Send POST with an encoded form. Raises FetchError."""
-        return self._send("POST", url, [("Content-Type", "application/x-www-form-urlencoded"), *headers], form)
+    def post(
+        self, url: str, headers: Iterable[tuple[str, str]], form: bytes, *, accept: str = "application/json"
+    ) -> Reply:
+        """Send POST with an encoded form, for an answer of the media type `accept`. Raises FetchError."""
+        sent = [("Accept", accept), ("Content-Type", "application/x-www-form-urlencoded"), *headers]
+        return self._send("POST", url, sent, form)
 
     def close(self) -> None:
         """Close the idle connections."""
@@ -99,7 +102,7 @@ class Fetcher:
 
     def _send(self, method: str, url: str, headers: list[tuple[str, str]], body: bytes | None) -> Reply:
         self._deadline.start(self._seconds)
-        sent = [("Accept", "application/json"), ("Accept-Encoding", "identity"), *headers]
+        sent = [("Accept-Encoding", "identity"), *headers]
         try:
             try:
                 return self._exchange(method, url, sent, body)

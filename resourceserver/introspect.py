@@ -1,6 +1,7 @@
 """Asking the issuer about a token.
 
-RFC 7662 (OAuth 2.0 Token Introspection), https://www.rfc-editor.org/rfc/rfc7662
+RFC 7662 (OAuth 2.0 Token Introspection), https://www.rfc-editor.org/rfc/rfc7662, RFC 9701 (JWT Response for OAuth Token
+Introspection), https://www.rfc-editor.org/rfc/rfc9701
 
 Fails closed and says so: an answer that is not exactly an introspection answer means "cannot be checked" (503), and
 never "token is bad" (401), because a client that hears 401 logs its user out.
@@ -21,7 +22,8 @@ from resourceserver.access_token import AccessToken, Format, read_access_token
 from resourceserver.discovery import IssuerMetadata
 from resourceserver.errors import InvalidTokenError, UnavailableError
 from resourceserver.fetch import Fetcher, FetchError, Reply, check_url
-from resourceserver.jwt import check_audience, check_times, numeric_date
+from resourceserver.jwks import KeySource
+from resourceserver.jwt import TOLERANCE, check_audience, check_times, numeric_date, verified_claims
 from resourceserver.strict_json import parse_object
 
 log = logging.getLogger("resourceserver")
@@ -29,6 +31,11 @@ log = logging.getLogger("resourceserver")
 FAILURES_BEFORE_PAUSE = 3
 PAUSE = 1.0
 LONGEST_WAIT = 6.0
+
+PLAIN = "application/json"
+SIGNED = "application/token-introspection+jwt"
+# RFC 9701 5, and RFC 7515 4.1.9 on the part that may be left out.
+_SIGNED_TYPES = frozenset({SIGNED, "token-introspection+jwt"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +51,8 @@ class IntrospectionClient:
 
     Callers that ask about the same token at the same time share one request. After three failures in a row further
     questions are refused for a second, so that a dead issuer does not hold every thread for the length of a timeout.
-    `issuer` is the issuer's identifier, or its IssuerMetadata to share; `endpoint` spares the discovery.
+    `issuer` is the issuer's identifier, or its IssuerMetadata to share; `endpoint` spares the discovery. With `keys`,
+    the issuer's, answers have to be signed JWTs (RFC 9701), and an unsigned one counts for nothing.
     """
 
     def __init__(
@@ -55,12 +63,16 @@ class IntrospectionClient:
         client_id: str,
         client_secret: str,
         endpoint: str = "",
+        keys: KeySource | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._fetcher = fetcher or Fetcher()
         self._metadata = issuer if isinstance(issuer, IssuerMetadata) else IssuerMetadata(issuer, self._fetcher)
         self._endpoint = check_url(endpoint) if endpoint else ""
         self._authorization = _basic(client_id, client_secret)
+        self._client_id = client_id
+        self._keys = keys
+        self._accept = SIGNED if keys else PLAIN
         self._clock = clock
         self._lock = threading.Lock()
         self._asking: dict[bytes, Future[Introspection]] = {}
@@ -102,7 +114,8 @@ class IntrospectionClient:
         form = urlencode({"token": token, "token_type_hint": "access_token"}).encode("ascii")
         try:
             endpoint = self._endpoint or self._metadata.url("introspection_endpoint")
-            reply = self._fetcher.post(endpoint, [("Authorization", self._authorization)], form)
+            headers = [("Authorization", self._authorization)]
+            reply = self._fetcher.post(endpoint, headers, form, accept=self._accept)
         except FetchError as failure:
             self._count_failure()
             raise UnavailableError(f"introspection: {failure}") from None
@@ -110,7 +123,7 @@ class IntrospectionClient:
             self._count_failure()
             raise
         try:
-            answer = _read(reply)
+            answer = self._read(reply)
         except UnavailableError:
             # A 400 may be about this one token: whoever sends such tokens must not shut the door for the others.
             if reply.status != 400:
@@ -118,6 +131,33 @@ class IntrospectionClient:
             raise
         self._failures = 0
         return Introspection(answer, now)
+
+    def _read(self, reply: Reply) -> Mapping[str, object]:
+        if reply.status == 401:
+            log.error("the issuer refuses this resource server's own credentials")
+            raise UnavailableError("introspection: own credentials refused")
+        if reply.status != 200 or reply.media_type != self._accept:
+            raise UnavailableError("introspection: unexpected status or media type")
+        try:
+            answer = self._verified(reply.body, self._keys) if self._keys else parse_object(reply.body)
+        except ValueError:
+            raise UnavailableError("introspection: not a JSON object") from None
+        if not isinstance(answer.get("active"), bool):
+            raise UnavailableError("introspection: active is not a boolean")
+        return answer
+
+    def _verified(self, body: bytes, keys: KeySource) -> Mapping[str, object]:
+        """Return the answer inside a JWT that the issuer has made for this client, and just now (RFC 9701 5)."""
+        try:
+            claims = verified_claims(body.decode("ascii"), keys.find, types=_SIGNED_TYPES)
+            _check_signed(claims, self._metadata.issuer, self._client_id, self._clock())
+        except InvalidTokenError as refusal:
+            log.warning("signed introspection answer refused: %s", refusal.reason)
+            raise UnavailableError("introspection: signed answer refused") from None
+        answer = claims.get("token_introspection")
+        if not isinstance(answer, dict):
+            raise UnavailableError("introspection: no answer in the JWT")
+        return answer
 
     def _count_failure(self) -> None:
         with self._lock:
@@ -139,19 +179,14 @@ def _basic(client_id: str, client_secret: str) -> str:
     return "Basic " + base64.b64encode(pair.encode("ascii")).decode("ascii")
 
 
-def _read(reply: Reply) -> dict[str, object]:
-    if reply.status == 401:
-        log.error("the issuer refuses this resource server's own credentials")
-        raise UnavailableError("introspection: own credentials refused")
-    if reply.status != 200 or reply.media_type != "application/json":
-        raise UnavailableError("introspection: unexpected status or media type")
-    try:
-        answer = parse_object(reply.body)
-    except ValueError:
-        raise UnavailableError("introspection: not a JSON object") from None
-    if not isinstance(answer.get("active"), bool):
-        raise UnavailableError("introspection: active is not a boolean")
-    return answer
+def _check_signed(claims: Mapping[str, object], issuer: str, client_id: str, now: float) -> None:
+    if claims.get("iss") != issuer:
+        raise InvalidTokenError("other issuer")
+    check_audience(claims.get("aud"), client_id)
+    check_times(claims, now, TOLERANCE)
+    # The JWT does not name the question that it answers: an old one may be about another token, or one that died since.
+    if numeric_date(claims.get("iat")) + TOLERANCE < now:
+        raise InvalidTokenError("old answer")
 
 
 def read_answer(
@@ -174,7 +209,9 @@ def read_answer(
         raise InvalidTokenError("other issuer")
     check_audience(answer.get("aud"), audience)
     # An active refresh token is no access token; some issuers say so in one of these two members.
-    if str(answer.get("token_type", "Bearer")).lower() != "bearer":
+    kind = str(answer.get("token_type", "Bearer")).lower()
+    # RFC 9449 6.2: a token of that type says which key it is bound to.
+    if kind not in {"bearer", "dpop"} or (kind == "dpop" and "jkt" not in (token.cnf or ())):
         raise InvalidTokenError("other token type")
     if answer.get("token_use", "access_token") != "access_token":
         raise InvalidTokenError("not an access token")

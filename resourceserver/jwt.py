@@ -11,6 +11,7 @@ import binascii
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from resourceserver.errors import InvalidTokenError
 from resourceserver.jwks import ALGORITHMS, MAX_KID, VerificationKey
@@ -39,16 +40,39 @@ class Compact:
     signature: bytes
 
 
+class Parts(NamedTuple):
+    """A JWS in compact form, of whose header nothing is known but that it is an object."""
+
+    header: dict[str, object]
+    payload: bytes
+    signing_input: bytes
+    signature: bytes
+
+
 def looks_like_jwt(token: str) -> bool:
     """Say whether `token` has the shape of a compact JWS whose header is a JSON object."""
     return token[:1] == "e" and token.count(".") == 2
 
 
 def parse_compact(token: str) -> Compact:
-    """Take a compact JWS apart.
+    """Take a token of the issuer apart: a compact JWS whose header has alg, kid and typ as strings.
+
+    Embedded or linked keys (jwk, jku, x5c, x5u) are never looked at. Raises InvalidTokenError.
+    """
+    parts = take_apart(token)
+    alg, kid, typ = (parts.header.get(name) for name in ("alg", "kid", "typ"))
+    if not isinstance(alg, str) or not isinstance(kid, str) or not isinstance(typ, str):
+        raise InvalidTokenError("alg, kid or typ is missing")
+    if not 0 < len(kid) <= MAX_KID:
+        raise InvalidTokenError("kid is empty or too long")
+    return Compact(alg, kid, typ.lower(), parts.payload, parts.signing_input, parts.signature)
+
+
+def take_apart(token: str) -> Parts:
+    """Take any compact JWS apart.
 
     Raises InvalidTokenError unless it is exactly RFC 7515 section 3.1: three unpadded base64url parts of one spelling,
-    a header without repeated members, with alg and kid as strings, and nothing that must be understood.
+    a header without repeated members, and nothing that must be understood.
     """
     if len(token) > MAX_TOKEN:
         raise InvalidTokenError("token too long")
@@ -57,24 +81,21 @@ def parse_compact(token: str) -> Compact:
         raise InvalidTokenError("not a compact JWS")
     head, body, signature = parts.groups()
     try:
-        header = parse_object(_decode(head))
-        payload, signature_bytes = _decode(body), _decode(signature)
+        header = parse_object(decode(head))
+        payload, signature_bytes = decode(body), decode(signature)
     except ValueError:
         raise InvalidTokenError("part of the JWS cannot be decoded") from None
-    alg, kid, typ = header.get("alg"), header.get("kid"), header.get("typ")
-    if not isinstance(alg, str) or not isinstance(kid, str) or not isinstance(typ, str):
-        raise InvalidTokenError("alg, kid or typ is missing")
-    if not 0 < len(kid) <= MAX_KID:
-        raise InvalidTokenError("kid is empty or too long")
-    # RFC 7515 4.1.11: we know no extension, so a token that has one is not for us. Embedded or linked keys
-    # (jwk, jku, x5c, x5u) are never looked at.
+    # RFC 7515 4.1.11: we know no extension, so a token that has one is not for us.
     if "crit" in header or "b64" in header:
         raise InvalidTokenError("critical header")
-    return Compact(alg, kid, typ.lower(), payload, head + b"." + body, signature_bytes)
+    return Parts(header, payload, head + b"." + body, signature_bytes)
 
 
-def _decode(part: bytes) -> bytes:
-    """Decode unpadded base64url. Raises ValueError for all but the one canonical spelling (RFC 4648 section 3.5)."""
+def decode(part: bytes) -> bytes:
+    """Decode what is in the alphabet of base64url.
+
+    Raises ValueError for all but the one canonical spelling (RFC 4648 section 3.5).
+    """
     padding = _PADDING[len(part) % 4]
     if padding is None:
         raise ValueError("impossible length")

@@ -4,12 +4,14 @@ RFC 9728 (OAuth 2.0 Protected Resource Metadata), https://www.rfc-editor.org/rfc
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from resourceserver.fetch import check_url
 
 WELL_KNOWN = "/.well-known/oauth-protected-resource"
+_NOTHING: Mapping[str, object] = MappingProxyType({})
 
 
 def metadata_url(resource: str) -> str:
@@ -23,13 +25,16 @@ def metadata_url(resource: str) -> str:
     return f"{parts.scheme}://{parts.netloc}{WELL_KNOWN}{path}{query}"
 
 
-def metadata_document(resource: str, issuer: str, scopes: Sequence[str], name: str) -> bytes:
-    """Return the document (RFC 9728 section 2) as JSON."""
+def metadata_document(
+    resource: str, issuer: str, scopes: Sequence[str], name: str, binding: Mapping[str, object] = _NOTHING
+) -> bytes:
+    """Return the document (RFC 9728 section 2) as JSON; `binding` says how tokens are bound to keys."""
     members = {
         "resource": resource,
         "authorization_servers": [issuer],
         "scopes_supported": list(scopes),
         "bearer_methods_supported": ["header"],
         "resource_name": name,
+        **binding,
     }
     return json.dumps(members).encode()

@@ -1,32 +1,16 @@
 """The notes that people keep at the separate resource server: one SQLite table, seen by their owner only."""
 
-import os
 import secrets
 import time
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from sqlite3 import Connection as Driver
 
-from sqlalchemy import (
-    BigInteger,
-    Column,
-    Connection,
-    Index,
-    MetaData,
-    Table,
-    Text,
-    create_engine,
-    delete,
-    event,
-    func,
-    insert,
-    select,
-)
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy import BigInteger, Column, Connection, Index, MetaData, Table, Text, delete, func, insert, select
 from sqlalchemy.exc import SQLAlchemyError
+
+from resourceserver.database import open_engine
 
 _metadata = MetaData()
 _notes = Table(
@@ -74,14 +58,10 @@ class NoteStore:
 
     def __init__(self, url: str, *, most_per_owner: int) -> None:
         self._most_per_owner = most_per_owner
-        parsed = make_url(url)
         try:
-            _make_folder(parsed)
+            self._engine = open_engine(url)
         except OSError as failure:
             raise NotesUnavailableError from failure
-        self._engine = create_engine(parsed, connect_args={"timeout": 2.0})
-        event.listen(self._engine, "connect", _configure)
-        event.listen(self._engine, "begin", _begin)
         weakref.finalize(self, self._engine.dispose).atexit = False
         with self._transaction() as connection:
             _metadata.create_all(connection)
@@ -118,6 +98,12 @@ class NoteStore:
         with self._transaction() as connection:
             return connection.execute(statement).rowcount > 0
 
+    def remove_all(self, owner: Owner) -> int:
+        """Remove all of the owner's notes; return how many there were."""
+        statement = delete(_notes).where(_notes.c.issuer == owner.issuer, _notes.c.owner == owner.subject)
+        with self._transaction() as connection:
+            return connection.execute(statement).rowcount
+
     def ready(self) -> bool:
         """Say whether the store answers."""
         try:
@@ -138,24 +124,3 @@ class NoteStore:
                 yield connection
         except SQLAlchemyError as failure:
             raise NotesUnavailableError from failure
-
-
-def _make_folder(url: URL) -> None:
-    if url.database and url.database != ":memory:":
-        path = Path(url.database)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # Private from the beginning: the driver would leave it readable for every user of the machine.
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-
-
-def _configure(connection: Driver, _record: object) -> None:
-    # The driver would open its transaction only before the first write, and counting and adding would not be one step.
-    connection.isolation_level = None
-    cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "trusted_schema=OFF"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
-
-
-def _begin(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -3,18 +3,22 @@
 from collections.abc import Callable, Collection, Sequence
 from functools import wraps
 from typing import Concatenate, ParamSpec
+from urllib.parse import quote
 
-from flask import Response, g, request
+from flask import Response, after_this_request, g, request
 from flask.typing import ResponseReturnValue
 
 from resourceserver.access_token import AccessToken
-from resourceserver.errors import ResourceError
+from resourceserver.binding import Evidence
+from resourceserver.errors import InvalidTokenError, ResourceError
+from resourceserver.mtls import CertificateError
 from resourceserver.verifier import Verifier
 
 Arguments = ParamSpec("Arguments")
 View = Callable[Concatenate[AccessToken, Arguments], ResponseReturnValue]
 
 FORM = "application/x-www-form-urlencoded"
+_PATH = "/:@!$&'()*+,;=~"  # RFC 3986 3.3: what stands in a path as it is, beside letters, digits and "-._"
 
 
 def protect(
@@ -23,6 +27,7 @@ def protect(
     scopes: Collection[str] = (),
     acr: Sequence[str] = (),
     max_age: int | None = None,
+    details: Collection[str] = (),
     fresh: bool = False,
 ) -> Callable[[View[Arguments]], Callable[Arguments, ResponseReturnValue]]:
     """Let only requests with a good access token reach the view, which gets the AccessToken as its first argument.
@@ -31,8 +36,8 @@ def protect(
     `flask.g.refusal`, for the log. Raises ValueError for a promise that `verifier` cannot keep, or for one text where
     a collection of scopes is meant.
     """
-    if isinstance(scopes, str) or isinstance(acr, str):
-        raise ValueError("scopes and acr are collections of strings")  # noqa: TRY004
+    if isinstance(scopes, str) or isinstance(acr, str) or isinstance(details, str):
+        raise ValueError("scopes, acr and details are collections of strings")  # noqa: TRY004
     if fresh and not verifier.can_introspect:
         raise ValueError("fresh answers need an introspection client")
 
@@ -42,9 +47,11 @@ def protect(
             try:
                 g.access_token = verifier.verify(
                     request.headers.getlist("Authorization"),
+                    _evidence(verifier),
                     scopes=scopes,
                     acr=acr,
                     max_age=max_age,
+                    details=details,
                     fresh=fresh,
                     other_methods=_token_elsewhere(),
                 )
@@ -52,11 +59,37 @@ def protect(
                 g.refusal = refusal
                 answer = verifier.answer(refusal)
                 return Response(answer.body, answer.status, dict(answer.headers))
+            _add_headers(verifier.headers(g.access_token))
             return view(g.access_token, *args, **kwargs)
 
         return guarded
 
     return decorate
+
+
+def _evidence(verifier: Verifier) -> Evidence:
+    certificate = _certificate(verifier)
+    if verifier.dpop is None:
+        return Evidence(certificate=certificate)
+    # The path that the router saw, written as a URL has it: two ways to write it would be two targets (RFC 9449 4.3).
+    path = quote(request.environ["PATH_INFO"].encode("latin-1"), safe=_PATH)
+    return Evidence(request.method, path, request.headers.getlist("DPoP"), certificate)
+
+
+def _certificate(verifier: Verifier) -> bytes | None:
+    try:
+        return None if verifier.certificates is None else verifier.certificates.read(request.environ)
+    except CertificateError:
+        raise InvalidTokenError("certificate header unreadable") from None
+
+
+def _add_headers(headers: Sequence[tuple[str, str]]) -> None:
+    if headers:
+
+        @after_this_request
+        def add(response: Response) -> Response:
+            response.headers.update(headers)
+            return response
 
 
 def _token_elsewhere() -> bool:

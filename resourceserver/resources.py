@@ -21,6 +21,8 @@ from resourceserver.strict_json import parse_object
 from resourceserver.verifier import Verifier
 
 MAX_TEXT = 2000
+STRONG = ("urn:authserver:mfa",)
+STRONG_SECONDS = 300
 FIRST_YEAR, LAST_YEAR = 1900, 2100
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
@@ -46,6 +48,12 @@ def notes_api(verifier: Verifier, store: NoteStore) -> Blueprint:
         except TooManyNotesError:
             abort(409, "No more notes can be kept")
         return jsonify(note=_note(note), token=describe(token)), 201
+
+    # What cannot be undone wants two factors, proven a moment ago (RFC 9470).
+    @api.delete("/notes")
+    @protect(verifier, scopes=("notes:write",), acr=STRONG, max_age=STRONG_SECONDS, fresh=True)
+    def remove_all_notes(token: AccessToken) -> ResponseReturnValue:
+        return jsonify(removed=store.remove_all(_owner(token)), token=describe(token))
 
     @api.delete("/notes/<note_id>")
     @protect(verifier, scopes=("notes:write",), fresh=True)
@@ -73,7 +81,7 @@ def almanac_api(verifier: Verifier, now: Callable[[], datetime] = lambda: dateti
 def metadata_api(verifier: Verifier, scopes: tuple[str, ...], name: str, path: str) -> Blueprint:
     """Return the route of one resource's metadata document (RFC 9728 section 3) at `path`."""
     api = Blueprint(f"{name.lower()}-metadata", __name__)
-    document = metadata_document(verifier.audience, verifier.issuer, scopes, name)
+    document = metadata_document(verifier.audience, verifier.issuer, scopes, name, verifier.binding())
 
     @api.get(path)
     def metadata() -> ResponseReturnValue:

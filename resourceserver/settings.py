@@ -7,6 +7,7 @@ error repeats a value.
 import logging
 import re
 from collections.abc import Mapping
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal, Self
 
@@ -18,6 +19,7 @@ from resourceserver.fetch import check_url
 log = logging.getLogger("resourceserver")
 
 PREFIX = "RESOURCESERVER_"
+_HEADER = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,63}", re.ASCII)
 
 # What Kubernetes puts into the environment of every pod that lives beside a service called "resourceserver".
 _LINK_NAME = re.compile(r"(?:[A-Z0-9_]+_)?SERVICE_(?:HOST|PORT(?:_[A-Z0-9_]+)?)")
@@ -40,12 +42,31 @@ class Settings(BaseSettings):
         "", description="URL under which clients reach this server; by default http://localhost:PORT."
     )
     issuer: str = Field("http://localhost:9000", description="Issuer identifier of the authorization server.")
-    database_url: str = Field("sqlite:///var/resourceserver.db", description="SQLAlchemy URL of the notes (SQLite).")
+    database_url: str = Field(
+        "sqlite:///var/resourceserver.db", description="SQLAlchemy URL of the notes and of used DPoP proofs (SQLite)."
+    )
     client_id: str = Field("resource-server", min_length=1, description="Client id for introspection.")
     client_secret: SecretStr | None = Field(None, description="Client secret for introspection.")
     client_secret_file: Path | None = Field(None, description="File that holds the client secret.")
+    signed_introspection: bool = Field(
+        default=False, description="Whether introspection answers have to be signed JWTs (RFC 9701)."
+    )
     ca_file: Path | None = Field(None, description="CA certificates (PEM) for the issuer, in place of the system's.")
     cache_seconds: int = Field(30, ge=0, le=300, description="Seconds for which an answer about a token is used again.")
+    dpop_required: bool = Field(default=False, description="Refuse tokens that are not bound to a key by DPoP.")
+    dpop_nonces: bool = Field(default=False, description="Demand a nonce of this server in every DPoP proof.")
+    dpop_proofs: int = Field(
+        100_000,
+        ge=1,
+        le=10_000_000,
+        description="DPoP proofs that are remembered; beyond that, proofs are answered 503.",
+    )
+    certificate_header: str = Field(
+        "", description="Header in which a trusted proxy hands on the client's certificate (RFC 9440 or escaped PEM)."
+    )
+    trusted_proxies: tuple[str, ...] = Field(
+        (), description="Addresses or networks whose certificate header counts, comma-separated."
+    )
     notes_per_owner: int = Field(100, ge=1, le=10_000, description="Notes that one user or client may keep.")
     threads: int = Field(64, ge=1, le=512, description="Threads that answer requests.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least serious message logged.")
@@ -88,6 +109,34 @@ class Settings(BaseSettings):
         if value is not None and not value.is_file():
             raise ValueError("no such file")
         return value
+
+    @field_validator("certificate_header")
+    @classmethod
+    def _header(cls, value: str) -> str:
+        if value and not _HEADER.fullmatch(value):
+            raise ValueError("the name of a header has letters, digits and dashes")
+        return value
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        try:
+            for network in value:
+                ip_network(network, strict=False)
+        except ValueError:
+            raise ValueError("not addresses or networks, separated by commas") from None
+        return value
+
+    @model_validator(mode="after")
+    def _proxies(self) -> Self:
+        if self.certificate_header and not self.trusted_proxies:
+            raise ValueError("CERTIFICATE_HEADER needs TRUSTED_PROXIES")
+        return self
 
     @model_validator(mode="after")
     def _one_secret(self) -> Self:

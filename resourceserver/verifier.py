@@ -1,7 +1,8 @@
 """One call: the request's credentials in, a checked AccessToken out.
 
 RFC 6750 section 2.1 (Bearer tokens in the Authorization header), https://www.rfc-editor.org/rfc/rfc6750#section-2.1,
-RFC 9068 section 4 (JWT access tokens), RFC 7662 (introspection), RFC 9470 (step-up).
+RFC 9068 section 4 (JWT access tokens), RFC 7662 (introspection), RFC 9449 section 7 and RFC 8705 section 3 (tokens
+bound to a key), RFC 9470 (step-up).
 
 Knows no web framework: Flask has `resourceserver.protect`, everything else calls `Verifier.verify`.
 """
@@ -12,9 +13,11 @@ from collections.abc import Callable, Collection, Sequence
 from hashlib import sha256
 
 from resourceserver.access_token import AccessToken, read_access_token
+from resourceserver.binding import DPoP, Evidence
 from resourceserver.cache import RecentCache
 from resourceserver.errors import (
     Answer,
+    InsufficientDetailsError,
     InsufficientScopeError,
     InsufficientUserAuthenticationError,
     InvalidRequestError,
@@ -32,12 +35,15 @@ from resourceserver.jwt import (
     looks_like_jwt,
     verified_claims,
 )
+from resourceserver.mtls import X5T, ProxyCertificates, is_bound_to
 
 NEGATIVE_SECONDS = 5
 
 # RFC 6750 2.1
 _B64TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 _QUOTABLE = re.compile(r"[\x20\x21\x23-\x5b\x5d-\x7e]*")
+_SCHEMES = {"bearer": "Bearer", "dpop": "DPoP"}
+_NO_EVIDENCE = Evidence()
 
 
 class Verifier:
@@ -51,6 +57,8 @@ class Verifier:
       revocation and its effect here. No answer outlives the token.
     - `cache_size`: how many tokens are remembered; as many refused ones are remembered for up to 5 s.
     - `algorithms`: accepted JWS algorithms. `tolerance`: seconds granted to the issuer's clock.
+    - `dpop`: how proofs are checked; without it tokens that are bound to a key are refused.
+    - `certificates`: where `protect` reads the client's certificate; in `Evidence` it always counts.
     - `realm`, `resource_metadata`: what challenges name; the latter is the URL of the RFC 9728 document.
 
     Nothing is fetched before the first token arrives. Safe for many threads. Raises ValueError for unusable arguments.
@@ -68,6 +76,8 @@ class Verifier:
         cache_size: int = 10_000,
         algorithms: Collection[str] = ALGORITHMS,
         tolerance: int = TOLERANCE,
+        dpop: DPoP | None = None,
+        certificates: ProxyCertificates | None = None,
         realm: str = "",
         resource_metadata: str = "",
         clock: Callable[[], float] = time.time,
@@ -87,6 +97,8 @@ class Verifier:
         self.realm = realm
         self.resource_metadata = resource_metadata
         self.can_introspect = introspection is not None
+        self.dpop = dpop
+        self.certificates = certificates
         self._introspection = introspection
         self._keys = keys if jwt else None
         self._cache_seconds = cache_seconds
@@ -99,35 +111,99 @@ class Verifier:
     def verify(
         self,
         authorization: str | Sequence[str] | None,
+        evidence: Evidence = _NO_EVIDENCE,
         *,
         scopes: Collection[str] = (),
         acr: Sequence[str] = (),
         max_age: int | None = None,
+        details: Collection[str] = (),
         fresh: bool = False,
         other_methods: bool = False,
     ) -> AccessToken:
         """Check the credentials of one request.
 
         `authorization` is the value of the Authorization header, a list with the value of each such header, or None.
-        The token must carry all of `scopes`; the user's authentication must be one of `acr` and at most `max_age`
-        seconds old, where given (RFC 9470). `fresh` asks the issuer now and uses no earlier answer (ValueError where
-        this verifier has no introspection). `other_methods` says that the request brings a token in its query or body
-        as well.
+        `evidence` is what the request shows beside it, for tokens that are bound to a key. The token must carry all of
+        `scopes`; the user's authentication must be one of `acr` and at most `max_age` seconds old, where given (RFC
+        9470). It must carry authorization details of each type in `details` (RFC 9396); what they say is the caller's.
+        `fresh` asks the issuer now and uses no earlier answer (ValueError where this verifier has no introspection).
+        `other_methods` says that the request brings a token in its query or body as well.
 
-        Raises a ResourceError: InvalidRequestError, MissingTokenError, InvalidTokenError, InsufficientScopeError,
-        InsufficientUserAuthenticationError or UnavailableError.
+        Raises a ResourceError: InvalidRequestError, MissingTokenError, InvalidTokenError, InvalidProofError,
+        NonceNeededError, InsufficientScopeError, InsufficientUserAuthenticationError or UnavailableError.
         """
-        token = self.check(self._bearer(authorization, scopes, other_methods=other_methods), fresh=fresh)
+        scheme, text = self._credentials(authorization, scopes, other_methods=other_methods)
+        try:
+            token = self._find(text, fresh=fresh)
+            self._check_binding(token, text, scheme, evidence)
+            self._check_needs(token, scopes, acr, max_age)
+            if not {detail["type"] for detail in token.authorization_details}.issuperset(details):
+                raise InsufficientDetailsError
+        except ResourceError as refusal:
+            refusal.scheme = scheme
+            raise
+        return token
+
+    def check(self, token: str, *, fresh: bool = False) -> AccessToken:
+        """Check an access token that is bound to no key; see `verify`. Raises InvalidTokenError or UnavailableError."""
+        found = self._find(token, fresh=fresh)
+        self._check_binding(found, token, "Bearer", _NO_EVIDENCE)
+        return found
+
+    def answer(self, error: ResourceError) -> Answer:
+        """Write a refusal with this resource's realm and metadata URL in the challenge."""
+        if self.dpop is None:
+            return error.answer(self.realm, self.resource_metadata)
+        if self.dpop.required:
+            error.scheme = "DPoP"
+        return error.answer(self.realm, self.resource_metadata, self.dpop.algorithms)
+
+    def headers(self, token: AccessToken) -> tuple[tuple[str, str], ...]:
+        """Return the header fields that belong on the answer to a good request with `token` (RFC 9449 section 8.2)."""
+        if self.dpop is None or token.cnf is None or not (nonce := self.dpop.next_nonce()):
+            return ()
+        return ("DPoP-Nonce", nonce), ("Cache-Control", "no-store")
+
+    def binding(self) -> dict[str, object]:
+        """Return what the resource's metadata says about tokens that are bound to keys (RFC 9728 section 2)."""
+        members: dict[str, object] = {}
+        if self.certificates is not None:
+            members["tls_client_certificate_bound_access_tokens"] = True
+        if self.dpop is None:
+            return members
+        members["dpop_signing_alg_values_supported"] = list(self.dpop.algorithms)
+        return members | ({"dpop_bound_access_tokens_required": True} if self.dpop.required else {})
+
+    def _check_needs(
+        self, token: AccessToken, scopes: Collection[str], acr: Sequence[str], max_age: int | None
+    ) -> None:
         if scopes and not token.scope.issuperset(scopes):
             raise InsufficientScopeError(tuple(scopes))
         if acr and token.acr not in acr:
             raise InsufficientUserAuthenticationError("acr too weak", acr, max_age)
         if max_age is not None and not self._recent(token, max_age):
             raise InsufficientUserAuthenticationError("authentication too old", acr, max_age)
-        return token
 
-    def check(self, token: str, *, fresh: bool = False) -> AccessToken:
-        """Check a bare access token; see `verify`. Raises InvalidTokenError or UnavailableError."""
+    def _check_binding(self, token: AccessToken, text: str, scheme: str, evidence: Evidence) -> None:
+        bound, proven = token.cnf, set[str]()
+        if scheme == "DPoP" and self.dpop is not None:
+            # RFC 9449 7.1: nor does a bearer token pass for one that is bound.
+            if bound is None or "jkt" not in bound:
+                raise InvalidTokenError("token is bound to no key")
+            self.dpop.check(evidence, text, bound["jkt"])
+            proven.add("jkt")
+        elif self.dpop is not None and self.dpop.required:
+            raise InvalidTokenError("token was not sent with a proof")
+        if bound is not None and X5T in bound:
+            if not is_bound_to(bound[X5T], evidence.certificate):
+                raise InvalidTokenError("token is bound to another certificate")
+            proven.add(X5T)
+        # RFC 9449 7.2, RFC 8705 3: a token bound to a key is worth nothing without proof of that key, and of a binding
+        # that is not known here there is none. Taking it as a plain bearer token would undo the binding.
+        if bound is not None and (not bound or bound.keys() != proven):
+            raise InvalidTokenError("token is bound to a key")
+
+    def _find(self, token: str, *, fresh: bool) -> AccessToken:
         if len(token) > MAX_TOKEN:
             raise InvalidTokenError("token too long")
         if fresh and not self.can_introspect:
@@ -151,10 +227,6 @@ class Verifier:
         self._good.put(digest, found, now, min(known_at + self._cache_seconds, found.expires_at))
         return found
 
-    def answer(self, error: ResourceError) -> Answer:
-        """Write a refusal with this resource's realm and metadata URL in the challenge."""
-        return error.answer(self.realm, self.resource_metadata)
-
     def _look_at(self, token: str, now: float, *, fresh: bool) -> tuple[AccessToken, float]:
         """Return what is known of the token, and since when."""
         known_at = now
@@ -171,15 +243,12 @@ class Verifier:
             )
         else:
             raise InvalidTokenError("opaque token where only JWTs are taken")
-        if "cnf" in found.claims:
-            # RFC 9449 7.1, RFC 8705 3: a token bound to a key is worth nothing without proof of that key, and no
-            # proof can be checked here. Taking it as a plain bearer token would undo the binding.
-            raise InvalidTokenError("token is bound to a key")
         return found, known_at
 
-    def _bearer(
+    def _credentials(
         self, authorization: str | Sequence[str] | None, scopes: Collection[str], *, other_methods: bool
-    ) -> str:
+    ) -> tuple[str, str]:
+        """Return the scheme, as its specification writes it, and the token."""
         if authorization is not None and not isinstance(authorization, str):
             if len(authorization) > 1:
                 raise InvalidRequestError("several Authorization headers")
@@ -188,15 +257,15 @@ class Verifier:
             raise MissingTokenError(tuple(scopes))
         if other_methods:
             raise InvalidRequestError("token sent in two ways")
-        scheme, space, credentials = authorization.partition(" ")
-        scheme = scheme.lower()
-        if scheme == "bearer" and space and _B64TOKEN.fullmatch(token := credentials.lstrip(" ")):
-            return token
-        if scheme == "dpop":
+        word, space, credentials = authorization.partition(" ")
+        word = word.lower()
+        if word == "dpop" and self.dpop is None:
             raise InvalidTokenError("scheme DPoP is not taken here")
-        if scheme.startswith("bearer"):
+        if word in _SCHEMES and space and _B64TOKEN.fullmatch(token := credentials.lstrip(" ")):
+            return _SCHEMES[word], token
+        if word.startswith(tuple(_SCHEMES)):
             # WSGI servers join repeated header fields with a comma, which no token contains.
-            raise InvalidRequestError("malformed Bearer credentials")
+            raise InvalidRequestError("malformed credentials")
         raise MissingTokenError(tuple(scopes))
 
     def _recent(self, token: AccessToken, max_age: int) -> bool:

@@ -4,6 +4,8 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from tests.listener import KEYS
 
@@ -25,6 +27,18 @@ def run_python(source: str, **environment: str) -> str:
 def run_shell(source: str, **environment: str) -> str:
     """Run the commands of an example; return what they printed."""
     return _run(["sh", "-euc", source], environment)
+
+
+@contextmanager
+def running_python(source: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
+    """Run an example that waits for somebody, with its output in a pipe; end it with the block."""
+    known = {"PATH": os.environ["PATH"], "PYTHONWARNINGS": "error", "PYTHONIOENCODING": "utf-8", **environment}
+    command = [sys.executable, "-c", source]
+    with subprocess.Popen(command, env=known, stdout=subprocess.PIPE, text=True, encoding="utf-8") as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def _run(command: list[str], environment: dict[str, str]) -> str:

@@ -14,14 +14,22 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from authserver import clock, jwt, keys
 from authserver.clock import now
 from authserver.crypto import Sealer
-from authserver.keys import ALGORITHMS, KeyRing
+from authserver.keys import KeyRing
 from authserver.records import Event, SigningKey
-from authserver.settings import Settings
+from authserver.settings import Features, Settings
 from authserver.store import Store, open_store
+from pytest_authserver import signing_keys
 from tests.signing import pem
 
 SECRET, NEW_SECRET = "secret key of the tests, first", "secret key of the tests, second"
-POOL = {"RS256": ("rsa", "rsa_other", "rsa_third"), "ES256": ("p256", "p256_other", "p256_third")}
+SIGNING = {"RS256": ("rsa", "rsa_other", "rsa_third"), "ES256": ("p256", "p256_other", "p256_third")}
+# A key has one use, so where there are encryption keys, too, the names are divided; the kit has one more of each kind.
+BOTH = {
+    "RS256": ("rsa", "rsa_other"),
+    "ES256": ("p256", "p256_other"),
+    "RSA-OAEP-256": ("rsa_third", "RSA-OAEP-256"),
+    "ECDH-ES": ("p256_third", "ECDH-ES"),
+}
 EVENT = Event("test")
 CLAIMS = {"iss": "https://as.example", "sub": 'Zo\u00eb "\\', "exp": 2**33, "list": [1, None, {"a": True}]}
 
@@ -29,21 +37,23 @@ CLAIMS = {"iss": "https://as.example", "sub": 'Zo\u00eb "\\', "exp": 2**33, "lis
 @cache
 def private_key(name: str) -> rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey:
     """Return a key of the tests as the library's object; reading an RSA key takes 30 ms."""
+    if name in BOTH:
+        return signing_keys.private_key(name)
     private = serialization.load_pem_private_key(pem(name).encode(), None)
     assert isinstance(private, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey)
     return private
 
 
 class World:
-    """A store with fixed keys, and as many processes over it as a test wants."""
+    """A store with fixed keys, and as many processes over it as a test wants; with ``jar``, keys to encrypt to, too."""
 
-    def __init__(self, url: str) -> None:
-        self.settings = Settings(issuer="https://as.example", database_url=url)
+    def __init__(self, url: str, *, jar: bool = False) -> None:
+        self.settings = Settings(issuer="https://as.example", database_url=url, features=Features(jar=jar))
         self.sealer = Sealer(SECRET)
         self.stores: list[Store] = []
         self.store = self.open()
         self.store.upgrade()
-        self.left = {algorithm: iter(names) for algorithm, names in POOL.items()}
+        self.left = {algorithm: iter(names) for algorithm, names in (BOTH if jar else SIGNING).items()}
 
     def open(self) -> Store:
         self.stores.append(open_store(self.settings))
@@ -62,7 +72,7 @@ class World:
 
     def begin(self) -> dict[str, str]:
         """Make the first keys; return their kids."""
-        return {algorithm: self.add(algorithm).kid for algorithm in ALGORITHMS}
+        return {algorithm: self.add(algorithm).kid for algorithm in keys.used(self.settings)}
 
     def process(self, sealer: Sealer | None = None, store: Store | None = None) -> KeyRing:
         ring = KeyRing(store or self.store, sealer or self.sealer, self.settings)
@@ -75,9 +85,9 @@ class World:
 
 
 @contextmanager
-def key_world(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+def key_world(url: str, monkeypatch: pytest.MonkeyPatch, *, jar: bool = False) -> Iterator[World]:
     """Make the world of a test; making keys then takes fixed ones."""
-    made = World(url)
+    made = World(url, jar=jar)
     monkeypatch.setattr(keys, "make_key", made.make)
     yield made
     clock.shift(0)

@@ -318,9 +318,22 @@ def read(*keys: Any) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("name", ["rsa", "p256", "p384", "ed25519"])
 def test_a_public_key_keeps_the_members_that_count(name: str) -> None:
     sent = members(name, alg="X", use="sig")
-    assert read({**sent, "x5c": ["AAAA"], "key_ops": ["verify"], "comment": {"a": 1}}) == [
-        {member: value for member, value in sent.items() if member != "use"}
-    ]
+    assert read({**sent, "x5t": "AAAA", "key_ops": ["verify"], "comment": {"a": 1}}) == [sent]
+
+
+def test_a_public_key_keeps_its_own_certificate_without_the_chain() -> None:
+    assert read(members("p256", x5c=["AAAA", "BBBB"])) == [members("p256", x5c=["AAAA"])]
+
+
+@pytest.mark.parametrize("chain", [None, "AAAA", [], [None], [1], [["AAAA"]], ["A-_A"], ["AA AA"], ["A" * 12_000], {}])
+def test_a_key_with_a_malformed_certificate_is_left_out(chain: Any) -> None:
+    assert read(members("p256"), members("p384", x5c=chain)) == [members("p256")]
+
+
+def test_keys_to_encrypt_to_are_those_that_are_not_for_signatures() -> None:
+    keys = [members("p256", use="enc"), members("rsa", use="sig"), members("p384"), members("rsa", use="other")]
+    read_for_encryption = jwt.read_key_set(json.dumps({"keys": keys}).encode(), "enc")["keys"]
+    assert read_for_encryption == [keys[0], keys[2]]
 
 
 def test_a_key_without_an_identifier_is_taken() -> None:

@@ -233,10 +233,10 @@ def test_a_rotation_is_due_a_day_before_the_newest_key_has_signed_its_days(world
 
 
 def test_the_first_keys_are_made_once(world: World):
-    assert keys.ensure_first_keys(world.store, world.sealer)
+    assert keys.ensure_first_keys(world.store, world.sealer, world.settings)
     before = world.store.keys.all()
     assert {key.algorithm for key in before} == set(ALGORITHMS)
-    assert not keys.ensure_first_keys(world.store, world.sealer)
+    assert not keys.ensure_first_keys(world.store, world.sealer, world.settings)
     assert world.store.keys.all() == before
     assert {signer(world.process(), algorithm) for algorithm in ALGORITHMS} == {key.kid for key in before}
 

@@ -191,13 +191,13 @@ def test_a_clock_that_is_set_back_does_not_keep_a_broken_set_for_long(
     assert kids(outgoing, listener) == ["one"]
 
 
-def test_a_failed_fetch_is_logged_with_client_and_reason_but_without_the_url(
+def test_a_failed_fetch_is_logged_with_owner_and_reason_but_without_the_url(
     outgoing: Outbound, listener: Listener, caplog: pytest.LogCaptureFixture
 ) -> None:
     listener.answer = BROKEN["500"]
     with pytest.raises(InvalidJWT):
         kids(outgoing, listener)
-    assert [(vars(record)["client_id"], vars(record)["reason"]) for record in caplog.records] == [
+    assert [(vars(record)["owner"], vars(record)["reason"]) for record in caplog.records] == [
         ("client", "the answer is not 200")
     ]
     assert listener.url not in caplog.text
@@ -287,6 +287,32 @@ def test_slow_key_sets_of_many_clients_leave_the_old_keys_of_others_alone(listen
         assert [isinstance(one.exception(), InvalidJWT) for one in stuck] == [True, True]
     # A place is free again, and what was turned away did not count as a try.
     assert outgoing.client_keys(asks(listener, "new"), with_kid("one"))
+
+
+def test_keys_to_encrypt_to_are_kept_apart_from_those_that_sign(
+    outgoing: Outbound, listener: Listener, later: Any
+) -> None:
+    keys = [{**PUBLIC, "kid": kid, "use": use} for kid, use in (("one", "sig"), ("two", "enc"))]
+    listener.answer = says(json.dumps({"keys": [*keys, {**PUBLIC, "kid": "three"}]}).encode())
+    for moment in (0, MINUTE):
+        later(moment)
+        assert kids(outgoing, listener) == ["one", "three"]
+        assert [key["kid"] for key in outgoing.encryption_keys(asks(listener))["keys"]] == ["two", "three"]
+    assert listener.connections == 2
+
+
+def test_a_set_without_keys_to_encrypt_to_still_verifies(outgoing: Outbound, listener: Listener) -> None:
+    listener.answer = says(json.dumps({"keys": [{**PUBLIC, "kid": "one", "use": "sig"}]}).encode())
+    for _ in range(5):
+        with pytest.raises(InvalidJWT):
+            outgoing.encryption_keys(asks(listener))
+        assert kids(outgoing, listener) == ["one"]
+    assert listener.connections == 2
+
+
+def test_a_client_without_a_key_set_has_no_keys_to_encrypt_to(outgoing: Outbound) -> None:
+    with pytest.raises(InvalidJWT):
+        outgoing.encryption_keys(Client("client"))
 
 
 def test_few_key_sets_are_kept(listener: Listener, outgoing: Outbound, monkeypatch: pytest.MonkeyPatch) -> None:

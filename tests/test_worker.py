@@ -9,8 +9,9 @@ import pytest
 from authserver import clock, keys
 from authserver.clock import DAY, MINUTE, now
 from authserver.crypto import Sealer
+from authserver.manage import clients
 from authserver.records import Event, SigningKey
-from authserver.settings import Settings
+from authserver.settings import Features, Settings
 from authserver.store import Store, open_store
 from authserver.worker import Worker
 
@@ -20,7 +21,7 @@ SECRET_KEY = "0123456789abcdef0123456789abcdef"
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     url = f"sqlite:///{tmp_path / 'authserver.db'}"
-    return Settings(development=True, database_url=url, secret_key=SECRET_KEY)
+    return Settings(development=True, database_url=url, secret_key=SECRET_KEY, features=Features(jar=False))
 
 
 @pytest.fixture
@@ -84,6 +85,19 @@ def test_expired_rows_go_and_live_ones_stay(store: Store, settings: Settings, sh
     worker.round()
     assert store.purge(100)["ephemeral"] == 0
     assert store.ephemeral.get("test", "live") is not None
+
+
+def test_clients_that_registered_themselves_and_were_never_used_go(store: Store, settings: Settings, shifted: None):
+    add_key(store, now())
+    answer = clients.register(
+        store, Sealer(SECRET_KEY), {"redirect_uris": ["https://c.test/cb"]}, actor="", origin="registration"
+    )
+    clock.shift(29 * 86400)
+    a_worker(store, settings).round()
+    assert store.clients.get(answer["client_id"]) is not None
+    clock.shift(31 * 86400)
+    a_worker(store, settings).round()
+    assert store.clients.get(answer["client_id"]) is None
 
 
 def test_a_young_key_is_left_alone(store: Store, settings: Settings):

@@ -34,6 +34,14 @@ def authserver(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
 
 
 @pytest.fixture(scope="session")
+def node(authserver: AuthServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AuthServer]:
+    """Another process of that server, as it were: over the same database, with the same secret."""
+    other = AuthServer(tmp_path_factory.mktemp("node"), database_url=authserver.settings.database_url)
+    yield other
+    other.close()
+
+
+@pytest.fixture(scope="session")
 def alice(authserver: AuthServer) -> User:
     """An account with a profile."""
     return authserver.user(

@@ -69,6 +69,8 @@ def _type(annotation: Any) -> str:
         return " or ".join(f"`{argument}`" for argument in arguments)
     if get_origin(annotation) in (tuple, list, set, frozenset):
         return "list"
+    if get_origin(annotation) is dict:
+        return "tables"
     if get_origin(annotation) is not None and arguments:
         return _type(arguments[0])
     known = {str: "text", SecretStr: "secret", int: "number", float: "number", bool: "yes or no", Path: "path"}
@@ -79,7 +81,7 @@ def _default(field: FieldInfo) -> str:
     value = field.get_default(call_default_factory=True, validated_data={})
     if value is PydanticUndefined:
         return "required"
-    if value is None or value in ((), "", frozenset(), []):
+    if value is None or value in ((), "", frozenset(), [], {}):
         return "none"
     if isinstance(value, bool):
         return "yes" if value else "no"

@@ -2,13 +2,14 @@
 
 import ast
 import re
+from pathlib import Path
 
 from tools.pages import NOTICE, Pages, write
 from tools.sources import ROOT, Source, shipped
 
 PAGE = "docs/specs.md"
 FOLDERS = {"authserver.oauth.": "OAuth", "authserver.oidc.": "OpenID Connect"}
-STAGE = re.compile(r"GRANTS|(AUTHORIZE|DEVICE|CIBA|TOKEN)_[A-Z]+")
+STAGE = re.compile(r"GRANTS|(PUSH|AUTHORIZE|DEVICE|CIBA|TOKEN|INTROSPECTION|USERINFO)_[A-Z]+")
 
 
 def _summary(source: Source) -> str:
@@ -20,25 +21,45 @@ def _link(source: Source) -> str:
     return f"[{_summary(source)}]({found[0].rstrip('.,)')})" if found else _summary(source)
 
 
-def _tests(source: Source) -> str:
-    """Return the test file of the same name and how many cases it tells, or that there is none."""
+def _test_files(source: Source) -> list[Path]:
+    """Return the test file of the same name, and those that go on where it got too long."""
     _, package, module = source.name.split(".")
-    where = f"tests/{package}/test_{module}.py"
-    if not (ROOT / where).is_file():
-        return "none yet"
-    told = sum(
-        isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
-        for node in ast.walk(ast.parse((ROOT / where).read_text()))
-    )
-    return f"[{told}](../{where})"
+    modules = {other.name.rpartition(".")[2] for other in shipped() if other.name.startswith(f"authserver.{package}.")}
+    longer = {name for name in modules if name.startswith(f"{module}_")}
+    folder = ROOT / "tests" / package
+    more = [
+        path
+        for path in sorted(folder.glob(f"test_{module}_*.py"))
+        if not any(path.stem == f"test_{name}" or path.stem.startswith(f"test_{name}_") for name in longer)
+    ]
+    return [path for path in (folder / f"test_{module}.py", *more) if path.is_file()]
+
+
+def _told(path: Path) -> int:
+    nodes = ast.walk(ast.parse(path.read_text()))
+    return sum(isinstance(node, ast.FunctionDef) and node.name.startswith("test_") for node in nodes)
+
+
+def _tests(source: Source) -> str:
+    """Return the test files and how many cases each tells, or that there is none."""
+    files = _test_files(source)
+    return " ".join(f"[{_told(path)}](../{path.relative_to(ROOT)})" for path in files) or "none yet"
+
+
+def _switch(source: Source) -> str:
+    """Name the setting that switches the file off, where there is one."""
+    for node in source.tree.body:
+        if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == "FEATURE" and node.value is not None:
+            return f"; `features.{ast.literal_eval(node.value)}`"
+    return ""
 
 
 def _state(source: Source, registered: str) -> str:
-    """Say whether the registry runs the file, or other files stand on it."""
+    """Say whether the registry runs the file, or other files stand on it, and what switches it off."""
     module = source.name.rpartition(".")[2]
     if f"{module}." not in registered:
         return "engine"
-    return "on" if "none yet" not in _tests(source) else "on, untested"
+    return ("on" if _test_files(source) else "on, untested") + _switch(source)
 
 
 def _table(prefix: str) -> str:
@@ -68,7 +89,8 @@ def pages() -> Pages:
     """Write the page that is to be stored."""
     text = (
         "Where each specification lives, how many cases its tests tell, and the order in which its steps run. *On*: the"
-        " registry runs it. *Engine*: the others stand on it."
+        " registry runs it; the setting beside it switches it off, and `tests/oauth/test_features.py` proves that"
+        " nothing of it is left then. *Engine*: the others stand on it."
     )
     head = f"{NOTICE}\n\n# Specifications\n\n{text}"
     tables = [f"## {title}\n\n{_table(prefix)}" for prefix, title in FOLDERS.items()]

@@ -140,6 +140,19 @@ def rotate_secret(client_id: str, keep_seconds: int | None) -> None:
         )
 
 
+@client.command("initial-access-token")
+@click.option(
+    "--uses", type=click.IntRange(1, 100_000), default=1, show_default=True, help="Clients that it registers."
+)
+@click.option("--days", type=click.IntRange(1, 366), default=7, show_default=True, help="Days in which it can be used.")
+def initial_access_token(uses: int, days: int) -> None:
+    """Make a token with which clients can register themselves (RFC 7591), and print it; it is shown only now."""
+    from authserver.manage import registration_tokens
+
+    with opened() as deployment:
+        click.echo(registration_tokens.make_initial(deployment.store, uses=uses, days=days, actor=deployment.actor))
+
+
 def _set_disabled(client_id: str, *, disabled: bool) -> None:
     from authserver.manage import clients
 

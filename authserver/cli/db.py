@@ -17,5 +17,6 @@ def upgrade() -> None:
 
     with opened(upgraded=False) as deployment:
         deployment.store.upgrade()
-        made = keys.ensure_first(deployment.store, deployment.sealer, actor=deployment.actor)
+        sealer, settings = deployment.sealer, deployment.settings
+        made = keys.ensure_first(deployment.store, sealer, settings, actor=deployment.actor)
     click.echo("the database is up to date" + (", and the first signing keys are made" if made else ""))

@@ -172,7 +172,7 @@ def fill(demo: Demonstration, deployment: "Deployment") -> None:
     store = deployment.store
     if not store.is_current():
         store.upgrade()
-    keys.ensure_first(store, deployment.sealer, actor=_ACTOR)
+    keys.ensure_first(store, deployment.sealer, deployment.settings, actor=_ACTOR)
     _resources(demo, deployment)
     for metadata in (_web(demo), _notes_api(demo)):
         _client(deployment, metadata)

@@ -1,4 +1,4 @@
-"""Signing keys: ``authserver key``."""
+"""Signing and encryption keys: ``authserver key``."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -12,13 +12,13 @@ _AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON for 
 
 @click.group()
 def key() -> None:
-    """Show and rotate signing keys; encrypt anew after a change of the secret key."""
+    """Show and rotate signing and encryption keys; encrypt anew after a change of the secret key."""
 
 
 @key.command("list")
 @_AS_JSON
 def list_(as_json: bool) -> None:
-    """List the signing keys with their states."""
+    """List the keys with their states."""
     from authserver.manage import keys
 
     with opened() as deployment:
@@ -32,7 +32,7 @@ def list_(as_json: bool) -> None:
 )
 @_AS_JSON
 def rotate(soon: bool, compromised: bool, as_json: bool) -> None:
-    """Make the next signing keys and publish them."""
+    """Make the next keys and publish them."""
     from authserver.manage import keys
 
     with opened() as deployment:
@@ -60,9 +60,10 @@ def _print(found: list[dict[str, Any]], *, as_json: bool) -> None:
     if as_json:
         print_json(found)
         return
-    rows = [("KID", "ALGORITHM", "STATE", "SIGNS FROM", "RETIRES")]
+    rows = [("KID", "ALGORITHM", "USE", "STATE", "FROM", "RETIRES")]
     rows += [
-        (one["kid"], one["algorithm"], one["state"], _day(one["signs_at"]), _day(one["retires_at"])) for one in found
+        (one["kid"], one["algorithm"], one["use"], one["state"], _day(one["signs_at"]), _day(one["retires_at"]))
+        for one in found
     ]
     print_table(rows)
 

@@ -8,6 +8,7 @@ from authserver.cli.failure import Failure, WrongSettings
 
 if TYPE_CHECKING:
     from authserver.crypto import Sealer
+    from authserver.settings import Settings
 
 
 @click.command()
@@ -34,19 +35,36 @@ def serve(no_worker: bool, **options: object) -> None:
     Outbound(settings)  # refuses certificates that cannot be read
     log.configure(settings)
     addresses = free_addresses(settings.host, settings.port, "AUTHSERVER_PORT")
+    certificates = _certificate_addresses(settings)
     store = open_store(settings)
     try:
         found = obstacles(store, settings)
         if found:
             raise Failure("\n".join(found))
-        keys.ensure_first(store, sealer, actor="serve")
+        keys.ensure_first(store, sealer, settings, actor="serve")
     finally:
         store.close()
     import authserver.app  # noqa: F401 - here, once, so that forked workers share it
 
     grace = 3.0 if settings.development else 15.0
-    plan = workers.Plan(settings, addresses, settings.port, jobs=not no_worker, grace=grace)
+    plan = workers.Plan(settings, addresses, settings.port, not no_worker, grace, certificates)
     raise SystemExit(workers.run(plan))
+
+
+def _certificate_addresses(settings: "Settings") -> tuple[str, ...]:
+    """Return where client certificates are asked for, after a look at everything that this needs."""
+    from authserver.cli.listening import free_addresses
+
+    if not settings.in_force.mtls or not settings.mtls.port:
+        return ()
+    try:
+        from authserver.cli import tls
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "gunicorn":
+            raise
+        raise Failure("AUTHSERVER_MTLS__PORT needs gunicorn: install authserver[mtls]") from None
+    tls.make_context(settings)
+    return free_addresses(settings.mtls.host or settings.host, settings.mtls.port, "AUTHSERVER_MTLS__PORT")
 
 
 def _sealer(secret: str, previous: tuple[str, ...]) -> "Sealer":

@@ -54,6 +54,18 @@ def set_password(name: str) -> None:
     click.echo(f"set the password of {name}")
 
 
+@user.command("reset-second-factor")
+@click.argument("name")
+def reset_second_factor(name: str) -> None:
+    """Take the second factor from an account whose owner has lost it; its sessions end, the password stays."""
+    from authserver.manage import users
+
+    with opened() as deployment:
+        account = users.existing(deployment.store, name)
+        users.reset_second_factor(deployment.store, account, actor=deployment.actor)
+    click.echo(f"removed the second factor of {name}")
+
+
 @user.command()
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for a program.")

@@ -46,6 +46,8 @@ class Plan(NamedTuple):
     """Run cleaning and key rotation in the first worker."""
     grace: float
     """Seconds that requests under way have to finish when the server ends."""
+    certificates: tuple[str, ...] = ()
+    """Addresses on which client certificates are asked for, by workers of their own."""
 
 
 class _Worker(NamedTuple):
@@ -71,7 +73,7 @@ class _Master:
             # What stands now stays: no collection looks at it again, and its pages stay shared with the workers.
             gc.collect()
             gc.freeze()
-            for index in range(_count(self._plan.settings)):
+            for index in range(_count(self._plan.settings) + _count_tls(self._plan)):
                 self._start(index, writing)
             status = self._watch(bell, reading, writing)
         self._stop()
@@ -95,9 +97,16 @@ class _Master:
                     ready.recv_bytes()
                     waiting -= 1
                     if waiting == 0:
-                        log.info("listening on %s, port %s", " and ".join(self._plan.addresses), self._plan.port)
+                        self._tell()
                 elif isinstance(source, int) and not self._replace(sentinels[source], writing):
                     return 1
+
+    def _tell(self) -> None:
+        plan = self._plan
+        log.info("listening on %s, port %s", " and ".join(plan.addresses), plan.port)
+        if plan.certificates:
+            port = plan.settings.mtls.port
+            log.info("asking for client certificates on %s, port %s", " and ".join(plan.certificates), port)
 
     def _replace(self, index: int, ready: Connection) -> bool:
         worker = self._workers[index]
@@ -147,6 +156,10 @@ def _count(settings: Settings) -> int:
     return settings.workers or len(_cpus()) or 1
 
 
+def _count_tls(plan: Plan) -> int:
+    return plan.settings.mtls.workers if plan.certificates else 0
+
+
 def _cpus() -> list[int]:
     affinity = getattr(os, "sched_getaffinity", None)
     return sorted(affinity(0)) if affinity else list(range(os.cpu_count() or 1))
@@ -178,6 +191,7 @@ def _work(plan: Plan, index: int, master: int, ready: Connection) -> None:
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda _number, _frame: stop.set())
     lifeline.follow(master)
+    ordinary = index < _count(plan.settings)  # asked before the worker sees one CPU only
     _pin(plan.settings, index)
     _give_memory_back()
     from authserver import log as logs
@@ -193,7 +207,19 @@ def _work(plan: Plan, index: int, master: int, ready: Connection) -> None:
         sys.exit(1)
     gc.freeze()
     server = application.extensions["authserver"]
-    end_jobs = _start_jobs(server) if plan.jobs and index == 0 else None
+    if ordinary:
+        _listen(application, plan, stop, ready, jobs=plan.jobs and index == 0)
+    elif not stop.is_set():
+        from authserver.cli import tls
+
+        tls.serve(application, server, plan.certificates, plan.grace, ready)
+    server.store.close()
+    # A forked process runs no exit handlers: what the access log has collected is written here.
+    logging.shutdown()
+
+
+def _listen(application: Any, plan: Plan, stop: threading.Event, ready: Connection, *, jobs: bool) -> None:
+    end_jobs = _start_jobs(application.extensions["authserver"]) if jobs else None
     listeners = _Listeners(application, plan)
     ready.send_bytes(b"ready")
     while not stop.wait(3600):
@@ -201,9 +227,6 @@ def _work(plan: Plan, index: int, master: int, ready: Connection) -> None:
     if end_jobs is not None:
         end_jobs()
     listeners.stop()
-    server.store.close()
-    # A forked process runs no exit handlers: what the access log has collected is written here.
-    logging.shutdown()
 
 
 def _start_jobs(server: Any) -> Callable[[], None]:

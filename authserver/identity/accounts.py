@@ -4,13 +4,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from authserver.clock import HOUR
-from authserver.identity import passwords
-from authserver.identity.login import Door, counter_of, is_password
+from authserver.identity import passwords, second_factor
+from authserver.identity.login import ACR_PASSWORD, Door, counter_of, is_password
 from authserver.identity.sessions import Browser
 from authserver.limits import Exceeded
 from authserver.records import Event, Session
 
 WRONG_PASSWORD: Final = "The current password is not right."
+BOTH_STEPS: Final = "Sign out and sign in again, with a code of your authenticator app, to change the password."
 TRY_LATER: Final = "There were too many tries. Wait a little and try again."
 SAME_PASSWORD: Final = "The new password is the current one. Choose another."
 NOT_REPEATED: Final = "The two new passwords are not the same."
@@ -34,6 +35,9 @@ def change_password(
 
     Returns None when it is done. The current password is asked for, so that an unlocked screen is not enough.
     """
+    if session.acr == ACR_PASSWORD and second_factor.is_enrolled(server, session.sub):
+        # A session from before the factor was set up may be that of whoever the factor was set up against.
+        return Refused("current", BOTH_STEPS)
     user = server.store.users.get(session.sub)
     account = counter_of(session.sub, browser)
     try:

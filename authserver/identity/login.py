@@ -1,43 +1,70 @@
-"""Signing in with a password: limits first, then the same work for everybody, then a session.
+"""Signing in: limits first, then the same work for everybody, then a second factor where there is one, then a session.
 
 Right name or not, switched off or not, with a password or without: refusals are the same in words and in time (OWASP
 ASVS 6.3.8). The tries on an account are counted under the account, however its name was spelled; a browser in which the
 owner has signed in before has a counter of its own, so that strangers cannot keep the owner out.
+
+Between the two factors there is no session, only a note under the browser's new cookie: it opens the page that asks for
+the code and nothing else, for ten minutes and five codes (OWASP ASVS 2.3.1).
 """
 
+from dataclasses import asdict, dataclass
 from typing import Final, NamedTuple, Protocol
 
-from authserver.clock import SECOND, now
-from authserver.identity import passwords, sessions
+import orjson
+
+from authserver.clock import MINUTE, SECOND, now
+from authserver.crypto import b64, new_id
+from authserver.identity import passwords, second_factor, sessions
 from authserver.identity.passwords import Passwords, TooBusy
-from authserver.identity.sessions import Browser, Keeper, Visit
-from authserver.limits import Exceeded, Limits
-from authserver.records import Event, User
+from authserver.identity.second_factor import Guard
+from authserver.identity.sessions import Browser, Visit
+from authserver.limits import Exceeded
+from authserver.records import Event, Session, User
 from authserver.store.errors import BadValue
 from authserver.store.users import canonical
 
 ACR_PASSWORD: Final = "urn:authserver:pwd"
 AMR_PASSWORD: Final = "pwd"  # RFC 8176 2
 MAX_NAME: Final = 320  # characters; the longest e-mail address has 254 (RFC 5321 4.5.3.1)
+MAX_CODES: Final = 5  # wrong ones, then the password is asked for again
+_HALF: Final = "sign-in.half"
+_CODES: Final = "sign-in.codes"
+_HALF_LIFE: Final = 10 * MINUTE
 
 
-class Door(Keeper, Protocol):
+class Door(Guard, Protocol):
     """What signing in needs of the server."""
 
-    limits: Limits
     passwords: Passwords
 
 
 class SignIn(NamedTuple):
-    """How a sign-in ended: with a session, refused, or put off for ``wait`` seconds."""
+    """How a sign-in ended: with a session, half way (no session yet), refused, put off, or to begin anew."""
 
     sid: str | None = None
     browser: Browser | None = None  # with its new cookie
-    wait: int = 0
+    wait: int = 0  # seconds
+    half: bool = False
+    over: bool = False
 
 
-def sign_in(server: Door, visit: Visit, username: str, password: str) -> SignIn:
-    """Sign somebody in with a password; raises TooBusy when too many wait for that already, and StoreError."""
+@dataclass(frozen=True, slots=True)
+class Half:
+    """Somebody whose password was right and whose second factor is still to come."""
+
+    half_id: str
+    sub: str
+    username: str
+    about: str  # the interaction, if there is one
+    not_before: int
+
+
+def sign_in(server: Door, visit: Visit, username: str, password: str, about: str = "") -> SignIn:
+    """Take name and password; raises TooBusy when too many wait for that already, and StoreError.
+
+    ``about`` names what the sign-in is for; a second factor counts for the same alone.
+    """
     try:
         server.limits.count_sign_in_from(visit.address)
         user = _find(server, username)
@@ -51,7 +78,47 @@ def sign_in(server: Door, visit: Visit, username: str, password: str) -> SignIn:
         event = Event("sign_in.failed", sub or "", sub=sub, facts={"address": visit.address})
         server.store.audit.append(event)
         return SignIn()
-    return _succeed(server, visit, user, account) if user is not None else SignIn()
+    return _succeed(server, visit, user, account, about) if user is not None else SignIn()
+
+
+def half_of(server: Door, browser: Browser, about: str) -> Half | None:
+    """Return who has got half way in this browser, for the same purpose."""
+    item = server.store.ephemeral.get(_HALF, b64(browser.digest))
+    half = Half(**orjson.loads(item.value)) if item else None
+    return half if half and half.about == about else None
+
+
+def complete(server: Door, visit: Visit, half: Half, typed: str) -> SignIn:
+    """Take the second factor of somebody who has got half way; raises StoreError."""
+    verdict = second_factor.check(server, visit, half.sub, typed)
+    if verdict.wait:
+        return SignIn(wait=verdict.wait)
+    key = b64(visit.browser.digest)
+    if verdict.amr is None:
+        over = server.store.ephemeral.count(_CODES, half.half_id, _HALF_LIFE) >= MAX_CODES
+        if over:
+            server.store.ephemeral.forget(_HALF, key)
+        return SignIn(over=over)
+    user = server.store.users.get(half.sub)
+    taken = server.store.ephemeral.take(_HALF, key)
+    if taken is None or user is None or user.disabled_at is not None or user.not_before != half.not_before:
+        return SignIn(over=True)
+    return _open(server, visit, user, second_factor.ACR, verdict.amr)
+
+
+def step_up(server: Door, visit: Visit, session: Session, typed: str) -> SignIn:
+    """Take the second factor of somebody who is signed in here by the password alone; raises StoreError."""
+    verdict = second_factor.check(server, visit, session.sub, typed)
+    if verdict.amr is None:
+        return SignIn(wait=verdict.wait)
+    return raise_session(server, visit, session, verdict.amr)
+
+
+def raise_session(server: Door, visit: Visit, session: Session, amr: str) -> SignIn:
+    """Let a session stand for two factors; the second one has just been proven."""
+    second_factor.remember_owner(server, session.sub, visit.browser)
+    browser = sessions.upgrade(server, visit, session, acr=second_factor.ACR, amr=amr)
+    return SignIn(session.sid, browser) if browser else SignIn(over=True)
 
 
 def is_password(server: Door, user: User | None, password: str, account: str) -> bool:
@@ -72,11 +139,24 @@ def counter_of(sub: str, browser: Browser) -> str:
     return f"device {sub} {browser.id}"
 
 
-def _succeed(server: Door, visit: Visit, user: User, account: str) -> SignIn:
+def _succeed(server: Door, visit: Visit, user: User, account: str, about: str) -> SignIn:
     server.limits.forget_tries(account)
+    if not second_factor.is_enrolled(server, user.sub):
+        return _open(server, visit, user, ACR_PASSWORD, AMR_PASSWORD)
+    # A new cookie already here: whoever planted the old one is not half way in (OWASP ASVS 7.2.4).
+    fresh = sessions.renew_cookie(server, visit.browser)
+    half = Half(new_id(), user.sub, user.username, about, user.not_before)
+    text = orjson.dumps(asdict(half)).decode()
+    server.store.ephemeral.put(_HALF, b64(fresh.digest), text, now() + _HALF_LIFE)
+    return SignIn(browser=fresh, half=True)
+
+
+def _open(server: Door, visit: Visit, user: User, acr: str, amr: str) -> SignIn:
     until = now() + server.settings.sessions.absolute_seconds * SECOND
     server.limits.remember_owner(counter_of(user.sub, visit.browser), until)
-    sid, browser = sessions.sign_in(server, visit, user.sub, acr=ACR_PASSWORD, amr=AMR_PASSWORD)
+    if acr == second_factor.ACR:
+        second_factor.remember_owner(server, user.sub, visit.browser)
+    sid, browser = sessions.sign_in(server, visit, user.sub, acr=acr, amr=amr)
     after = server.store.users.get(user.sub)
     if after is None or after.not_before != user.not_before:
         # The password was changed while the old one was being checked: the session of the old one must not outlive it.

@@ -15,7 +15,7 @@ from functools import cached_property
 from time import monotonic
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from authserver import settings
+from authserver import sections
 
 if TYPE_CHECKING:
     from argon2 import PasswordHasher
@@ -56,7 +56,7 @@ class Verdict(NamedTuple):
 class Passwords:
     """The password hasher of one process."""
 
-    def __init__(self, cost: settings.Passwords, slots: int | None = None) -> None:
+    def __init__(self, cost: sections.Passwords, slots: int | None = None) -> None:
         self._cost = cost
         self._slots = slots
         self._turns = threading.Condition()

@@ -113,6 +113,18 @@ def sign_in(server: Keeper, visit: Visit, sub: str, *, acr: str, amr: str) -> tu
     return sid, fresh
 
 
+def upgrade(server: Keeper, visit: Visit, session: Session, *, acr: str, amr: str) -> Browser | None:
+    """Note a further proof of somebody who is signed in; return the browser's new cookie, or None when it is too late.
+
+    A session that was ended in the meantime is not begun again: the new proof alone is not a sign-in.
+    """
+    if not server.store.sessions.upgrade(session.sid, now(), acr, amr):
+        return None
+    facts = {"acr": acr, "amr": amr, "address": visit.address}
+    server.store.audit.append(Event("sign_in.succeeded", session.sub, sub=session.sub, facts=facts))
+    return renew_cookie(server, visit.browser)
+
+
 def renew_cookie(server: Keeper, browser: Browser) -> Browser:
     """Hang a browser's sessions on a new cookie; the old one opens nothing any more."""
     fresh = rotate_browser(browser)

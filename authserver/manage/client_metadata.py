@@ -5,7 +5,7 @@ spelling, or raises InvalidMetadata. Sentences are fixed: they name the member, 
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Final, NoReturn
 
@@ -17,9 +17,13 @@ from authserver.manage.profiles import ALL_METHODS, PROFILES, SECRET_METHODS
 Check = Callable[[str, Any], Any]
 
 CODE: Final = "authorization_code"
-GRANT_TYPES: Final = frozenset({CODE, "refresh_token", "client_credentials"})
+DEVICE: Final = "urn:ietf:params:oauth:grant-type:device_code"  # RFC 8628 3.4
+TOKEN_EXCHANGE: Final = "urn:ietf:params:oauth:grant-type:token-exchange"  # RFC 8693 2.1
+JWT_BEARER: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"  # RFC 7523 2.1
+GRANT_TYPES: Final = frozenset({CODE, "refresh_token", "client_credentials", DEVICE, TOKEN_EXCHANGE, JWT_BEARER})
 DEFAULT_SCOPE: Final = "openid profile email address phone offline_access"
 SHARED_SECRET: Final = SECRET_METHODS | {"client_secret_jwt"}
+_WITH_KEYS: Final = frozenset({"private_key_jwt", "self_signed_tls_client_auth"})
 _SCOPE: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+(?: [\x21\x23-\x5b\x5d-\x7e]+)*", re.ASCII)  # RFC 6749 3.3
 _MAX_URIS: Final = 50
 _MAX_TEXT: Final = 512
@@ -94,6 +98,23 @@ def scope(name: str, value: Any) -> str:
     return " ".join(dict.fromkeys(value.split()))
 
 
+def id_jag_audiences(name: str, value: Any) -> dict[str, Any]:
+    """Check what a client may ask of other authorization servers, by their issuer: as whom, and with what scope."""
+    if not isinstance(value, dict) or len(value) > _MAX_URIS:
+        _refuse(name, f"must be an object of at most {_MAX_URIS} issuers")
+    return {url(uris.identifier)(name, issuer): _id_jag_policy(name, policy) for issuer, policy in value.items()}
+
+
+def _id_jag_policy(name: str, policy: Any) -> dict[str, Any]:
+    if not isinstance(policy, dict) or not {"client_id"} <= policy.keys() <= {"client_id", "scope", "resources"}:
+        _refuse(name, "must give each issuer a client_id, and perhaps a scope and resources")
+    return {
+        "client_id": line(name, policy["client_id"]),
+        "scope": scope(name, policy.get("scope", "")),
+        "resources": urls(uris.identifier)(name, policy.get("resources", [])),
+    }
+
+
 MEMBERS: Final[Mapping[str, Check]] = MappingProxyType(
     {
         "redirect_uris": urls(uris.redirect_uri, "invalid_redirect_uri"),
@@ -140,6 +161,10 @@ ADMINISTRATOR_MEMBERS: Final[Mapping[str, Check]] = MappingProxyType(
         "refresh_rotation": flag,
         "grace_seconds": number(0, 300),
         "id_token_claims": flag,
+        "exchange_audiences": urls(uris.identifier),
+        "may_impersonate": flag,
+        "may_act": line,
+        "id_jag_audiences": id_jag_audiences,
     }
 )
 """What only an administrator says about a client; self-registration drops these."""
@@ -160,17 +185,30 @@ def check_together(metadata: Mapping[str, Any], profile: str) -> None:
             "token_endpoint_auth_method",
             "none cannot have client_credentials",
         ),
+        (
+            public and not {TOKEN_EXCHANGE, JWT_BEARER}.isdisjoint(grants),
+            "token_endpoint_auth_method",
+            "none cannot have the grants of token exchange and of assertions",
+        ),
         (public and not metadata["require_pkce"], "require_pkce", "cannot be false for a public client"),
         (public and bool(metadata.get("resource_server_for")), "resource_server_for", "needs a confidential client"),
         (public and metadata.get("introspects_all") is True, "introspects_all", "needs a confidential client"),
         (method not in PROFILES[profile].methods, "token_endpoint_auth_method", "is not possible in this profile"),
         (keys > 1, "jwks", "and jwks_uri exclude each other"),
-        (method == "private_key_jwt" and not keys, "jwks", "or jwks_uri is needed for private_key_jwt"),
+        (method in _WITH_KEYS and not keys, "jwks", f"or jwks_uri is needed for {method}"),
         (
             algorithm is not None and not _fits(algorithm, method, profile),
             "token_endpoint_auth_signing_alg",
             "does not fit the client's method and profile",
         ),
+        (
+            profile == "fapi2_message_signing" and not _is_signed(metadata.get("response_modes", ())),
+            "response_modes",
+            "can only be signed ones in this profile",
+        ),
+        *_subject_rules(metadata, method),
+        *_encryption_rules(metadata, has_keys=keys > 0),
+        *_request_object_rules(metadata, profile, has_keys=keys > 0),
         *(_fapi2_rules(metadata) if profile.startswith("fapi2") else ()),
     )
     for wrong, member, sentence in rules:
@@ -178,6 +216,52 @@ def check_together(metadata: Mapping[str, Any], profile: str) -> None:
             raise InvalidMetadata(member, sentence)
     if CODE in grants and not metadata.get("redirect_uris"):
         raise InvalidMetadata("redirect_uris", "must name at least one redirect URI", "invalid_redirect_uri")
+
+
+def _subject_rules(metadata: Mapping[str, Any], method: str) -> tuple[tuple[bool, str, str], ...]:
+    """Return the rules of the subject that a certificate has to name (RFC 8705 2.1.2)."""
+    subjects = [name for name in metadata if name.startswith("tls_client_auth_")]
+    wanted = method == "tls_client_auth"
+    return (
+        (wanted and not subjects, "tls_client_auth_subject_dn", "or another member with the subject is needed"),
+        (len(subjects) > 1, subjects[0] if subjects else "", "and other members with the subject exclude each other"),
+        (bool(subjects) and not wanted, subjects[0] if subjects else "", "needs the method tls_client_auth"),
+    )
+
+
+def _encryption_rules(metadata: Mapping[str, Any], *, has_keys: bool) -> tuple[tuple[bool, str, str], ...]:
+    """Return the rules of answers that are encrypted (JARM 3, RFC 9701 6): by which algorithm, and to which key."""
+    methods = [name for name in metadata if name.endswith("_encrypted_response_enc")]
+    alone = [name for name in methods if f"{name[:-4]}_alg" not in metadata]
+    encrypted = [name for name in metadata if name.endswith("_encrypted_response_alg")]
+    return (
+        (bool(alone), alone[0] if alone else "", "needs the member of the same name that ends in alg"),
+        (bool(encrypted) and not has_keys, "jwks", "or jwks_uri is needed for encrypted answers"),
+    )
+
+
+def _request_object_rules(
+    metadata: Mapping[str, Any], profile: str, *, has_keys: bool
+) -> tuple[tuple[bool, str, str], ...]:
+    """Return the rules of signed requests (RFC 9101 10.5, OpenID Connect Registration 2)."""
+    algorithm = metadata.get("request_object_signing_alg")
+    return (
+        (
+            algorithm is not None and algorithm not in PROFILES[profile].algorithms,
+            "request_object_signing_alg",
+            "is not possible in this profile",
+        ),
+        (
+            "request_object_encryption_enc" in metadata and "request_object_encryption_alg" not in metadata,
+            "request_object_encryption_enc",
+            "needs request_object_encryption_alg",
+        ),
+        (
+            metadata.get("require_signed_request_object") is True and not has_keys,
+            "jwks",
+            "or jwks_uri is needed for signed requests",
+        ),
+    )
 
 
 def _fapi2_rules(metadata: Mapping[str, Any]) -> tuple[tuple[bool, str, str], ...]:
@@ -188,6 +272,10 @@ def _fapi2_rules(metadata: Mapping[str, Any]) -> tuple[tuple[bool, str, str], ..
         (not bound, "dpop_bound_access_tokens", "or tls_client_certificate_bound_access_tokens must be true"),
         (bool(signed), signed[0] if signed else "", "cannot be RS256 in this profile"),
     )
+
+
+def _is_signed(response_modes: Iterable[str]) -> bool:
+    return all(mode.endswith("jwt") for mode in response_modes)
 
 
 def _fits(algorithm: str, method: str, profile: str) -> bool:

@@ -17,6 +17,7 @@ from authserver.manage.client_metadata import (
     ADMINISTRATOR_MEMBERS,
     CODE,
     DEFAULT_SCOPE,
+    DEVICE,
     MEMBERS,
     SHARED_SECRET,
     Check,
@@ -26,7 +27,7 @@ from authserver.manage.errors import InvalidMetadata, ManageError
 from authserver.manage.profiles import DEFAULT, PROFILES
 from authserver.records import Client, ClientSecret, Event
 from authserver.store import Store
-from authserver.store.clients import make_client
+from authserver.store.clients import UNUSED, make_client
 from authserver.store.errors import Conflict
 
 NO_MEMBERS: Final[Mapping[str, Check]] = MappingProxyType({})
@@ -78,6 +79,15 @@ def register(
     return _response(client, text)
 
 
+def described(
+    client_id: str, metadata: Mapping[str, Any], *, profile: str, members: Mapping[str, Check], moment: int
+) -> Client:
+    """Return the client that its own document describes; nothing is stored. Raises InvalidMetadata."""
+    given = {name: value for name, value in metadata.items() if value is not None}
+    chosen, checked = _checked(given, profile, members, administrator=False)
+    return make_client(client_id, checked, profile=chosen, origin="document", updated_at=moment)
+
+
 def update(
     store: Store,
     sealer: crypto.Sealer,
@@ -95,6 +105,11 @@ def update(
     with _alone(store, client_id):
         old = existing(store, client_id)
         administrator = old.origin == "administrator"
+        if old.origin == "document":
+            raise ManageError("this client is described by the document at its client_id, and changed only there")
+        if actor != client_id:
+            # Whom an administrator has attended to is not deleted for want of use.
+            store.single_use.forget(UNUSED, client_id)
         given = {name: value for name, value in metadata.items() if value is not None}
         if given.pop("client_id", client_id) != client_id or "client_secret" in given:
             raise InvalidMetadata("client_id", "and client_secret cannot be changed by an update")
@@ -194,6 +209,11 @@ def describe(client: Client) -> dict[str, Any]:
     }
 
 
+def registered(client: Client) -> dict[str, Any]:
+    """Return the registration of a client as its answer said it (RFC 7592 3), without a secret."""
+    return _response(client, None)
+
+
 def _checked(
     given: dict[str, Any], profile: str, members: Mapping[str, Check], *, administrator: bool
 ) -> tuple[str, dict[str, Any]]:
@@ -232,7 +252,7 @@ def _write_defaults(metadata: dict[str, Any]) -> None:
     if "response_types" not in metadata:
         metadata["response_types"] = ["code"] if CODE in metadata["grant_types"] else []
     metadata.setdefault("application_type", "web")
-    if "scope" not in metadata and CODE in metadata["grant_types"]:
+    if "scope" not in metadata and not {CODE, DEVICE}.isdisjoint(metadata["grant_types"]):
         metadata["scope"] = DEFAULT_SCOPE
 
 

@@ -9,6 +9,7 @@ from authserver.manage.errors import InvalidMetadata
 _MAX_KEYS: Final = 20
 _MAX_TEXT: Final = 16 * 1024
 _BASE64URL: Final = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
+_BASE64: Final = re.compile(r"(?:[A-Za-z0-9+/]{4})+(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?", re.ASCII)  # RFC 7517 4.7
 _SECRET: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})  # RFC 7518 6.2.2, 6.3.2, 6.4
 _COORDINATE: Final = {"P-256": 32, "P-384": 48, "P-521": 66}  # octets of a coordinate, RFC 7518 6.2.1
 _RSA_BITS: Final = (2048, 8192)
@@ -34,6 +35,9 @@ def _problem(key: dict[str, Any]) -> str | None:
         return "must hold public keys only"
     if not isinstance(key.get("kid", ""), str) or key.get("use", "sig") not in {"sig", "enc"}:
         return "has a key with a kid or use that is not valid"
+    chain = key.get("x5c", ["AAAA"])
+    if not isinstance(chain, list) or not chain or not isinstance(chain[0], str) or not _BASE64.fullmatch(chain[0]):
+        return "has a key with a certificate that is not valid"
     kind = key.get("kty")
     if kind == "RSA":
         modulus, exponent = _octets(key.get("n")), _octets(key.get("e"))

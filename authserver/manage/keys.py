@@ -1,10 +1,11 @@
-"""Signing keys as an administrator sees them: list, rotate, encrypt anew."""
+"""Signing and encryption keys as an administrator sees them: list, rotate, encrypt anew."""
 
 from typing import Any
 
 from authserver import keys
 from authserver.clock import SECOND, now
 from authserver.crypto import Sealer
+from authserver.identity import second_factor
 from authserver.manage import clients
 from authserver.manage.errors import ManageError
 from authserver.records import Event, SigningKey
@@ -30,6 +31,7 @@ def rotate(
 def reseal(store: Store, sealer: Sealer, *, actor: str) -> int:
     """Encrypt everything that a former secret key sealed with the current one; return how many values."""
     count = keys.reseal(store, sealer) + clients.reseal_secrets(store, sealer, actor=actor)
+    count += second_factor.reseal(store, sealer)
     store.audit.append(Event("key.resealed", actor, facts={"values": count}))
     return count
 
@@ -38,6 +40,7 @@ def sealed_by_former_keys(store: Store, sealer: Sealer) -> int:
     """Count what the current secret key did not seal: as long as there is any, no former key may go."""
     sealed = [key.sealed for key in store.keys.all() if key.gone_at > now()]
     sealed += [known.sealed for client in store.clients.all() for known in client.secrets if known.sealed is not None]
+    sealed += second_factor.sealed_secrets(store)
     return sum(not sealer.is_current(value) for value in sealed)
 
 
@@ -46,6 +49,7 @@ def describe(key: SigningKey, moment: int) -> dict[str, Any]:
     return {
         "kid": key.kid,
         "algorithm": key.algorithm,
+        "use": "enc" if key.algorithm in keys.ENCRYPTION else "sig",
         "state": state(key, moment),
         "created_at": key.created_at // SECOND,
         "signs_at": key.signs_at // SECOND,
@@ -60,19 +64,21 @@ def state(key: SigningKey, moment: int) -> str:
     return next((name for since, name in steps if moment >= since), "planned")
 
 
-def ensure_first(store: Store, sealer: Sealer, *, actor: str) -> bool:
+def ensure_first(store: Store, sealer: Sealer, settings: Settings, *, actor: str) -> bool:
     """Make the first keys of a new deployment; return whether they were made.
 
+    An older deployment gets the encryption keys that it lacks.
     Raises ManageError when the deployment had keys that are gone: new ones, made silently, would make every token and
     every relying party's copy of the set worthless (DECISIONS, Faults).
     """
     if store.keys.all():
+        keys.ensure_encryption_keys(store, sealer, settings, actor=actor)
         return False
     if store.audit.list(0, 1, name="key.first"):
         raise ManageError(
             "the signing keys of this deployment are gone: restore the database, or run 'authserver key rotate'"
         )
-    if not keys.ensure_first_keys(store, sealer):
+    if not keys.ensure_first_keys(store, sealer, settings):
         return False
     store.audit.append(Event("key.first", actor))
     return True

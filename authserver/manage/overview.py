@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from authserver.clock import now
 from authserver.crypto import Sealer
-from authserver.keys import KeyRing, KeyRingError
+from authserver.keys import ALGORITHMS, ENCRYPTION, KeyRing, KeyRingError, used
 from authserver.manage import keys as managed_keys
 from authserver.settings import Settings
 from authserver.store import Store
@@ -21,7 +21,7 @@ def overview(store: Store) -> dict[str, Any]:
         "clients": len(clients),
         "clients_disabled": sum(client.disabled_at is not None for client in clients),
         "resources": len(store.resources.all()),
-        "signing_keys": sum(key.gone_at > now() for key in store.keys.all()),
+        "signing_keys": sum(key.gone_at > now() for key in store.keys.all() if key.algorithm in ALGORITHMS),
         "demonstration": has_demonstration(store),
     }
 
@@ -58,6 +58,9 @@ def advice(store: Store, settings: Settings, sealer: Sealer) -> list[str]:
     file = settings.secret_key_file
     if file is not None and settings.secret_key is None and file.exists() and file.stat().st_mode & 0o077:
         found.append(f"{file} can be read by others than its owner: take their rights away (chmod 600)")
+    in_force = {key.algorithm for key in store.keys.all() if key.retires_at > now()}
+    if in_force and not in_force.issuperset(name for name in used(settings) if name in ENCRYPTION):
+        found.append("clients have no key to encrypt requests to: run 'authserver db upgrade'")
     known = {resource.identifier for resource in store.resources.all()}
     for client in store.clients.all():
         named = {*(client.resources or ()), *client.resource_server_for} - known

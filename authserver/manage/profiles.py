@@ -9,8 +9,8 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 SECRET_METHODS: Final = frozenset({"client_secret_basic", "client_secret_post"})
-ALL_METHODS: Final = SECRET_METHODS | {"client_secret_jwt", "private_key_jwt", "none"}
-_MTLS: Final = frozenset({"tls_client_auth", "self_signed_tls_client_auth"})
+CERTIFICATE_METHODS: Final = frozenset({"tls_client_auth", "self_signed_tls_client_auth"})  # RFC 8705 2
+ALL_METHODS: Final = SECRET_METHODS | CERTIFICATE_METHODS | {"client_secret_jwt", "private_key_jwt", "none"}
 DEFAULT: Final = "oauth21"
 
 
@@ -35,6 +35,8 @@ _FAPI2: Final[Mapping[str, Any]] = MappingProxyType(
         "require_redirect_uri": False,
         "token_endpoint_auth_method": "private_key_jwt",
         "id_token_signed_response_alg": "ES256",
+        "authorization_signed_response_alg": "ES256",
+        "introspection_signed_response_alg": "ES256",
         "require_pushed_authorization_requests": True,
         "dpop_bound_access_tokens": True,
     }
@@ -52,7 +54,7 @@ PROFILES: Final[Mapping[str, Profile]] = MappingProxyType(
                 "auth_method_pinned": False,
                 "require_redirect_uri": False,
             },
-            ALL_METHODS | _MTLS,
+            ALL_METHODS,
             _ASYMMETRIC,
         ),
         "oidc": Profile(
@@ -62,12 +64,12 @@ PROFILES: Final[Mapping[str, Profile]] = MappingProxyType(
                 "auth_method_pinned": False,
                 "require_redirect_uri": False,
             },
-            ALL_METHODS | _MTLS,
+            ALL_METHODS,
             _ASYMMETRIC,
         ),
         "fapi2": Profile(
             _FAPI2,
-            _MTLS | {"private_key_jwt"},
+            CERTIFICATE_METHODS | {"private_key_jwt"},
             _FAPI2_ALGORITHMS,
             _FAPI2_FIXED,
         ),
@@ -77,10 +79,8 @@ PROFILES: Final[Mapping[str, Profile]] = MappingProxyType(
                 **_FAPI2,
                 "require_signed_request_object": True,
                 "response_modes": ["jwt", "query.jwt", "fragment.jwt", "form_post.jwt"],
-                "authorization_signed_response_alg": "ES256",
-                "introspection_signed_response_alg": "ES256",
             },
-            _MTLS | {"private_key_jwt"},
+            CERTIFICATE_METHODS | {"private_key_jwt"},
             _FAPI2_ALGORITHMS,
             _FAPI2_FIXED | {"require_signed_request_object"},
         ),

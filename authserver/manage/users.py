@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from authserver import crypto
 from authserver.clock import SECOND
-from authserver.identity import passwords
+from authserver.identity import passwords, second_factor
 from authserver.manage.errors import ManageError
 from authserver.records import Event, User
 from authserver.settings import Settings
@@ -90,6 +90,14 @@ def set_password(store: Store, user: User, password_hash: str, *, actor: str) ->
     """Replace an account's password: everything that the old one opened is over."""
     event = Event("password.changed", actor, sub=user.sub)
     store.credentials.replace(user.sub, passwords.KIND, password_hash, event)
+
+
+def reset_second_factor(store: Store, user: User, *, actor: str) -> None:
+    """Take the second factor from an account whose owner has lost it, and end its sessions; raises ManageError."""
+    if not second_factor.remove(store, user, actor=actor):
+        raise ManageError("this account has no second factor")
+    event = Event("session.ended", actor, sub=user.sub, facts={"reason": "second_factor.removed"})
+    store.sessions.end_all(user.sub, "second_factor.removed", event)
 
 
 def describe(user: User) -> dict[str, Any]:

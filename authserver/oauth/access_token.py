@@ -44,7 +44,8 @@ def session(server: "Server", request: Request) -> None:
     """Add how and when the user signed in (2.2.1), and in which session."""
     del server
     grant = request.grant
-    if grant is None:
+    # A grant that no person has given here tells of no sign-in.
+    if grant is None or not grant.acr:
         return
     request.claims["auth_time"] = grant.auth_time // SECOND
     request.claims["acr"] = grant.acr

@@ -78,17 +78,12 @@ class AuthorizationCodeGrant(Issuing, grants.AuthorizationCodeGrant):  # type: i
     def query_authorization_code(self, code: str, client: Any) -> RedeemedCode | None:
         """Take the code, for this client only, at most once."""
         code_digest = digest_of(Kind.CODE, code)
-        grant = self.server.store.grants.redeem(code_digest, client.client_id, self._binding()) if code_digest else None
+        grant = self.server.store.grants.redeem(code_digest, client.client_id, self.binding()) if code_digest else None
         if grant is None or not client.check_redirect_uri(grant.redirect_uri):
             return None
         self.request.grant = grant
         self.request.granted_scope = scope.of_today(client, grant.scope)
         return RedeemedCode(grant, self.request)
-
-    def _binding(self) -> str | None:
-        """Return what the refresh tokens of a public client will need to be used with (RFC 9449 5, RFC 8705 4)."""
-        proven = self.request.confirmation if self.request.client.public else {}
-        return orjson.dumps(proven).decode() if proven else None
 
     def authenticate_user(self, authorization_code: RedeemedCode) -> str | None:
         """Return the subject; ``redeem`` has proven that the account is in force."""
@@ -138,12 +133,25 @@ def open_grant(server: "Server", request: AuthorizationRequest, session: Session
 
     ``seed`` (32 bytes) makes the code the same for a second submission of the same interaction.
     """
-    moment = now()
     text, code_digest = (
         new_handle(Kind.CODE) if seed is None else (write_handle(Kind.CODE, seed), digest(Kind.CODE, seed))
     )
-    grant = Grant(
-        grant_id=new_id(),
+    grant = new_grant(server, request, session, new_id())
+    try:
+        server.store.grants.open(grant, code_digest, grant.created_at + _code_seconds(server, request) * SECOND)
+    except Conflict:
+        if seed is None:
+            raise
+    return text
+
+
+def new_grant(server: "Server", request: AuthorizationRequest, session: Session, grant_id: str) -> Grant:
+    """Make the record of what a person has just allowed, in whatever way the client asked."""
+    for step in server.registry.AUTHORIZE_GRANT:
+        step(server, request)
+    moment = now()
+    return Grant(
+        grant_id=grant_id,
         client_id=request.client_id,
         sub=session.sub,
         sid=session.sid,
@@ -153,7 +161,7 @@ def open_grant(server: "Server", request: AuthorizationRequest, session: Session
         nonce=request.nonce,
         code_challenge=request.code_challenge,
         claims=None,
-        authorization_details=None,
+        authorization_details=request.authorization_details,
         cnf=None if request.dpop_jkt is None else orjson.dumps({"jkt": request.dpop_jkt}).decode(),
         auth_time=session.auth_time,
         acr=session.acr,
@@ -162,12 +170,6 @@ def open_grant(server: "Server", request: AuthorizationRequest, session: Session
         created_at=moment,
         expires_at=moment + _lifetime(server, request) * SECOND,
     )
-    try:
-        server.store.grants.open(grant, code_digest, moment + _code_seconds(server, request) * SECOND)
-    except Conflict:
-        if seed is None:
-            raise
-    return text
 
 
 def _code_seconds(server: "Server", request: AuthorizationRequest) -> int:

@@ -11,7 +11,7 @@ Plugs into: CLIENT_AUTH, METADATA.
 
 from base64 import b64decode
 from binascii import Error as Base64Error
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
@@ -24,12 +24,13 @@ from authserver import jwt
 from authserver.clock import SECOND, now
 from authserver.crypto import client_secret_digest, open_client_secret, same
 from authserver.limits import Exceeded
-from authserver.manage.profiles import PROFILES
+from authserver.manage.profiles import CERTIFICATE_METHODS, PROFILES
 from authserver.oauth import errors
 from authserver.oauth.parameters import is_vschar
 from authserver.oauth.request import Request
 from authserver.records import Client
 from authserver.settings import Settings
+from authserver.store.ephemeral import Ephemeral
 
 if TYPE_CHECKING:
     from authserver.oauth.server import Server
@@ -47,8 +48,9 @@ _WITHOUT_NONE: Final = frozenset({"introspection"})
 
 def metadata(server: "Server", settings: Settings) -> dict[str, Any]:
     """Announce methods and algorithms per endpoint (RFC 8414 2)."""
-    del settings
-    methods = sorted(server.registry.CLIENT_AUTH)
+    # RFC 8705 2.1: a chain can be checked only where its authority is known.
+    missing = {"tls_client_auth"} if settings.mtls.ca_file is None else set()
+    methods = sorted(server.registry.CLIENT_AUTH.keys() - missing)
     algorithms = [*sorted(jwt.ASYMMETRIC), "HS256"]
     document: dict[str, Any] = {}
     for endpoint in ("token", "revocation", "introspection"):
@@ -60,7 +62,7 @@ def metadata(server: "Server", settings: Settings) -> dict[str, Any]:
 
 def authenticate(server: "Server", request: Request, endpoint: str = "token") -> None:
     """Prove the client by the one method that the request uses; raises InvalidClient or InvalidRequest."""
-    method = _method(request)
+    method = _method(server, request)
     client = server.registry.CLIENT_AUTH[method](server, request)
     if client is None:
         raise errors.InvalidClient(errors.NOT_AUTHENTICATED)
@@ -85,7 +87,7 @@ def secret_post(server: "Server", request: Request) -> Client | None:
 
 def none(server: "Server", request: Request) -> Client | None:
     """Identify a public client by its ``client_id`` alone (RFC 6749 3.2.1)."""
-    client = _client(server, request.parameters.get("client_id", ""))
+    client = known_client(server, request.parameters.get("client_id", ""))
     return client if client is not None and client.public else None
 
 
@@ -96,7 +98,7 @@ def assertion(server: "Server", request: Request) -> Client | None:
     try:
         parsed = jwt.parse(request.parameters.get("client_assertion", ""))
         # 3: iss and sub are both the client; which one is asked decides whose key counts, never the header.
-        client = _client(server, jwt.text(parsed.claims, "sub"))
+        client = known_client(server, jwt.text(parsed.claims, "sub"))
         if client is None or jwt.text(parsed.claims, "iss") != client.client_id:
             return None
         _verify(server, client, parsed)
@@ -106,7 +108,15 @@ def assertion(server: "Server", request: Request) -> Client | None:
     return client
 
 
-def _method(request: Request) -> str:
+def known_client(server: "Server", client_id: str) -> Client | None:
+    """Return the client of this name, if there is one and it is not disabled."""
+    if not client_id or not is_vschar(client_id):
+        return None
+    client = server.query_client(client_id)
+    return client if client is not None and client.disabled_at is None else None
+
+
+def _method(server: "Server", request: Request) -> str:
     sent = request.parameters
     header = request.headers.get("Authorization")
     used = [
@@ -121,18 +131,16 @@ def _method(request: Request) -> str:
     # RFC 6749 2.3: "The client MUST NOT use more than one authentication method in each request."
     if len(used) > 1:
         raise errors.InvalidRequest(errors.TWO_METHODS)
-    return used[0] if used else "none"
-
-
-def _client(server: "Server", client_id: str) -> Client | None:
-    if not client_id or not is_vschar(client_id):
-        return None
-    client = server.query_client(client_id)
-    return client if client is not None and client.disabled_at is None else None
+    if used or request.certificate is None:
+        return used[0] if used else "none"
+    # RFC 8705 2: a certificate authenticates the client that is registered so; beside anything else it is no method.
+    client = known_client(server, sent.get("client_id", ""))
+    registered = client.token_endpoint_auth_method if client is not None else "none"
+    return registered if registered in CERTIFICATE_METHODS & server.registry.CLIENT_AUTH.keys() else "none"
 
 
 def _by_secret(server: "Server", request: Request, client_id: str, secret: str, method: str) -> Client | None:
-    client = _client(server, client_id)
+    client = known_client(server, client_id)
     if client is None or not secret:
         return None
     try:
@@ -198,12 +206,13 @@ def _verify_shared(server: "Server", client: Client, parsed: jwt.Parsed) -> None
 def choose_key(members: Mapping[str, Any], parsed: jwt.Parsed) -> Key:
     """Return the key of a client's set that the header's ``kid`` names, or the only one; raises InvalidJWT."""
     try:
-        keys = KeySet.import_key_set(dict(members)).keys  # type: ignore[arg-type] # checked when it was registered
+        imported = KeySet.import_key_set(dict(members)).keys  # type: ignore[arg-type] # checked when it was registered
     except (JoseError, ValueError, TypeError, KeyError):
         msg = "the client's key set is not valid"
         raise jwt.InvalidJWT(msg) from None
+    keys = [key for key in imported if key.get("use") != "enc"]  # RFC 7517 4.2
     kid = parsed.header.get("kid")
-    found = [key for key in keys if key.kid == kid] if kid is not None else list(keys)
+    found = [key for key in keys if key.kid == kid] if kid is not None else keys
     if len(found) != 1 or isinstance(found[0], OctKey):
         msg = "no key, or more than one, fits the assertion"
         raise jwt.InvalidJWT(msg)
@@ -211,34 +220,47 @@ def choose_key(members: Mapping[str, Any], parsed: jwt.Parsed) -> Key:
 
 
 def _check_assertion(server: "Server", request: Request, client: Client, parsed: jwt.Parsed) -> None:
-    claims, moment = parsed.claims, now() // SECOND
-    good_audiences = {server.settings.issuer, server.token_endpoint, request.endpoint}
+    good_audiences = {server.settings.issuer, server.token_endpoint, *server.settings.urls_of(request.endpoint)}
     if client.fapi2:
         # FAPI 2.0 Security Profile 5.3.2.1: the issuer alone, "as a string"; an array has another meaning elsewhere.
-        good_audiences = {server.settings.issuer} if isinstance(claims.get("aud"), str) else set()
+        good_audiences = {server.settings.issuer} if isinstance(parsed.claims.get("aud"), str) else set()
+    # RFC 8725 3.11: another kind of JWT with the right claims is not an assertion.
+    if jwt.media_type(parsed) not in _TYPES:
+        msg = "the type is not an assertion's"
+        raise jwt.InvalidJWT(msg)
+    check_claims(parsed, good_audiences)
+    memory = server.store.ephemeral
+    use_once(memory, "client-assertion", client.client_id, parsed)
+    # DECISIONS, Faults: what was made before the memory of used ones may have been used before it (a flushed Redis; the
+    # database forgets nothing). Asked after the look-up, because what is lost in between counts, too.
+    issued_at = jwt.seconds(parsed.claims, "iat")
+    made_at = (jwt.seconds(parsed.claims, "exp") or 0) - _LIFETIME if issued_at is None else issued_at
+    if memory is not server.store.single_use and made_at * SECOND < memory.born_at():
+        msg = "the assertion is older than the memory of used ones"
+        raise jwt.InvalidJWT(msg)
+
+
+def check_claims(parsed: jwt.Parsed, good_audiences: Collection[str]) -> None:
+    """Check whom an assertion of any kind is meant for, and when (RFC 7523 3); raises InvalidJWT."""
+    claims, moment = parsed.claims, now() // SECOND
     expires_at, issued_at = jwt.seconds(claims, "exp"), jwt.seconds(claims, "iat")
     not_before, jti = jwt.seconds(claims, "nbf"), jwt.text(claims, "jti")
-    # RFC 8725 3.11: another kind of JWT with the right claims is not an assertion.
-    wrong = (
-        jwt.media_type(parsed) not in _TYPES
-        or not good_audiences.issuperset(jwt.audiences(claims))
+    if (
+        not all(audience in good_audiences for audience in jwt.audiences(claims))
         or expires_at is None
         or not moment - _SKEW < expires_at <= moment + _LIFETIME
         or (not_before is not None and not_before > moment + _SKEW)
         or (issued_at is not None and issued_at > moment + _SKEW)
         or len(jti) > _JTI
-    )
-    if wrong or expires_at is None:
+    ):
         msg = "the assertion's claims are not accepted"
         raise jwt.InvalidJWT(msg)
-    once = sha256(f"{client.client_id}\0{jti}".encode()).hexdigest()
-    memory = server.store.ephemeral
-    if not memory.first_time("client-assertion", once, (expires_at + _SKEW) * SECOND):
+
+
+def use_once(memory: Ephemeral, space: str, maker: str, parsed: jwt.Parsed) -> None:
+    """Take an assertion whose claims are checked, the first time that it comes (RFC 7523 3); raises InvalidJWT."""
+    expires_at = jwt.seconds(parsed.claims, "exp") or 0
+    once = sha256(f"{maker}\0{jwt.text(parsed.claims, 'jti')}".encode()).hexdigest()
+    if not memory.first_time(space, once, (expires_at + _SKEW) * SECOND):
         msg = "the assertion was used before"
-        raise jwt.InvalidJWT(msg)
-    # DECISIONS, Faults: what was made before the memory of used ones may have been used before it (a flushed Redis; the
-    # database forgets nothing). Asked after the look-up, because what is lost in between counts, too.
-    made_at = expires_at - _LIFETIME if issued_at is None else issued_at
-    if memory is not server.store.single_use and made_at * SECOND < memory.born_at():
-        msg = "the assertion is older than the memory of used ones"
         raise jwt.InvalidJWT(msg)

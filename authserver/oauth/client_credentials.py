@@ -25,12 +25,14 @@ class ClientCredentialsGrant(Issuing, grants.ClientCredentialsGrant):  # type: i
             # 4.4: "MUST only be used by confidential clients".
             raise errors.UnauthorizedClient(errors.GRANT_TYPE_REFUSED)
         request = self.request
-        request.granted_scope = scope.requested_by_itself(self.server, request.client, request.scope)
+        if request.scope is not None or not request.asked_details:
+            request.granted_scope = scope.requested_by_itself(self.server, request.client, request.scope)
         self.run_checks()
 
     def generate_token(self, *_args: Any, **_kwargs: Any) -> dict[str, Any]:
         """Issue the access token (4.4.3)."""
-        return issue.prepare(self.server, self.request, subject=self.request.client.client_id)
+        issue.prepare(self.server, self.request, subject=self.request.client.client_id)
+        return issue.respond(self.server, self.request)
 
     def save_token(self, token: dict[str, Any]) -> None:
         """Store what has a row; a JWT has none."""

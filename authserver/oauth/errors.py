@@ -59,10 +59,34 @@ class AccessDenied(Refusal, rfc6749.AccessDeniedError):
     """RFC 6749 4.1.2.1."""
 
 
+class AuthorizationPending(Refusal):
+    """RFC 8628 3.5: the person has not decided yet."""
+
+    error = "authorization_pending"
+
+
+class PollSlower(Refusal):
+    """RFC 8628 3.5: not decided yet, and asked too often; the interval grows by five seconds."""
+
+    error = "slow_down"
+
+
+class ExpiredToken(Refusal):
+    """RFC 8628 3.5: nobody decided in time."""
+
+    error = "expired_token"
+
+
 class InvalidTarget(Refusal):
     """RFC 8707 2."""
 
     error = "invalid_target"
+
+
+class InvalidAuthorizationDetails(Refusal):
+    """RFC 9396 5 and 6."""
+
+    error = "invalid_authorization_details"
 
 
 class LoginRequired(Refusal):
@@ -120,10 +144,14 @@ class UnmetAuthenticationRequirements(Refusal):
 
 
 class InvalidToken(Refusal):
-    """RFC 6750 3.1, at userinfo."""
+    """RFC 6750 3.1, at what takes an access token."""
 
     error = "invalid_token"
     status_code = 401
+
+
+class TokenWanted(InvalidToken):
+    """RFC 6750 3.1: no access token came, so the challenge names no error."""
 
 
 class InsufficientScope(Refusal):
@@ -131,6 +159,22 @@ class InsufficientScope(Refusal):
 
     error = "insufficient_scope"
     status_code = 403
+
+
+class InvalidDPoPProof(Refusal):
+    """RFC 9449 5; 401 where the proof comes with an access token (7.1)."""
+
+    error = "invalid_dpop_proof"
+
+
+class UseDPoPNonce(Refusal):
+    """RFC 9449 8; 401 where the proof comes with an access token (9)."""
+
+    error = "use_dpop_nonce"
+
+    def __init__(self, nonce: str, status: int | None = None) -> None:
+        super().__init__(PROOF_NONCE, status)
+        self.headers = (("DPoP-Nonce", nonce),)
 
 
 class SlowDown(Refusal):
@@ -155,6 +199,30 @@ class TooManyRequests(Refusal):
         self.headers = (("Retry-After", str(retry_after)),)
 
 
+class InvalidRedirectURI(Refusal):
+    """RFC 7591 3.2.2."""
+
+    error = "invalid_redirect_uri"
+
+
+class InvalidClientMetadata(Refusal):
+    """RFC 7591 3.2.2."""
+
+    error = "invalid_client_metadata"
+
+
+class InvalidSoftwareStatement(Refusal):
+    """RFC 7591 3.2.2."""
+
+    error = "invalid_software_statement"
+
+
+class UnapprovedSoftwareStatement(Refusal):
+    """RFC 7591 3.2.2."""
+
+    error = "unapproved_software_statement"
+
+
 class NotRedirectable(Exception):
     """An authorization request that may not be answered by a redirect: unknown client, unproven redirect URI."""
 
@@ -174,6 +242,7 @@ REPEATED: Final = "A parameter was sent more than once."
 MALFORMED: Final = "The request is not well-formed."
 IN_QUERY: Final = "Parameters belong in the body of the request, not in its URL."
 CONTENT_TYPE: Final = "The content type must be application/x-www-form-urlencoded."
+JSON_TYPE: Final = "The content type must be application/json."
 TOO_LARGE: Final = "The request is too large."
 CUT_OFF: Final = "The body of the request ended before its announced length."
 TWO_METHODS: Final = "The client authenticated in more than one way."
@@ -196,6 +265,12 @@ VERIFIER_UNASKED: Final = "A code_verifier was sent, but the authorization reque
 CHALLENGE_MISSING: Final = "The code_challenge is missing."
 CHALLENGE_MALFORMED: Final = "The code_challenge is not well-formed."
 CHALLENGE_METHOD: Final = "The code_challenge_method must be S256."
+DEVICE_CODE_MISSING: Final = "The device_code parameter is missing."
+DEVICE_CODE_INVALID: Final = "The device code is unknown, used or not meant for this client."
+DEVICE_CODE_EXPIRED: Final = "The device code has expired; begin again when the person asks for it."
+DEVICES_TOO_OFTEN: Final = "Too many device authorization requests; wait before making another one."
+PENDING: Final = "The user has not decided yet."
+POLLED_TOO_OFTEN: Final = "The user has not decided yet; wait five seconds longer between requests."
 REFRESH_MISSING: Final = "The refresh_token parameter is missing."
 REFRESH_INVALID: Final = "The refresh token is unknown, expired, used or not meant for this client."
 SCOPE_MALFORMED: Final = "The scope is not well-formed."
@@ -208,6 +283,27 @@ RESOURCE_MALFORMED: Final = "A resource must be an absolute URI without a fragme
 RESOURCE_REFUSED: Final = "The resource is unknown, or the client may not ask for it."
 RESOURCE_NOT_GRANTED: Final = "The resource was not part of the grant."
 RESOURCE_AMBIGUOUS: Final = "Several resources were granted: name one of them."
+SUBJECT_MISSING: Final = "The subject_token or its subject_token_type is missing."
+SUBJECT_INVALID: Final = "The subject_token is unknown, expired, revoked or not meant for this client."
+SUBJECT_BOUND: Final = "The subject_token is bound to a key: the key, or one of the client, has to be proven."
+ACTOR_INCOMPLETE: Final = "The actor_token and the actor_token_type come together or not at all."
+ACTOR_INVALID: Final = "The actor_token is unknown, expired, revoked or not meant for this client."
+ACTOR_REFUSED: Final = "The subject_token names somebody else who may act."
+ACTORS: Final = "The chain of actors is too long."
+TOKEN_TYPE: Final = "The type of the token is not supported here."
+REQUESTED_TYPE: Final = "The requested_token_type is not supported for this target."
+EXCHANGE_REFUSED: Final = "The client has no target for which it may exchange tokens."
+AUDIENCE_MISSING: Final = "The audience parameter is missing."
+AUDIENCE_REFUSED: Final = "The audience is unknown, or the client may not ask for it."
+ASSERTION_MISSING: Final = "The assertion parameter is missing."
+ASSERTION_INVALID: Final = "The assertion is not valid here."
+DETAILS_MALFORMED: Final = "The authorization_details are no list of objects in JSON, or too large."
+DETAILS_TYPE: Final = "The type of an authorization detail is unknown, or the client may not ask for it."
+DETAILS_UNFIT: Final = "An authorization detail has an unknown, missing or wrong member."
+DETAILS_LOCATION: Final = "An authorization detail is about a resource that the client may not ask for."
+DETAILS_NOT_GRANTED: Final = "The authorization_details ask for more than what was granted."
+DETAILS_ELSEWHERE: Final = "An authorization detail is not meant for the resource of the token."
+DETAILS_WITHOUT_USER: Final = "Only a person can allow an authorization detail of this type."
 TOKEN_MISSING: Final = "The token parameter is missing."
 TOKEN_FOREIGN: Final = "The token was issued to another client."
 TOKEN_INVALID: Final = "The access token is unknown, expired or revoked."
@@ -225,7 +321,40 @@ REDIRECT_URI_REFUSED: Final = "The redirect_uri is missing or not registered for
 PUSH_NESTED: Final = "A pushed request cannot refer to another request."
 PUSHED_TOO_OFTEN: Final = "Too many requests were pushed; wait before pushing another one."
 PUSH_GONE: Final = "The request of the application is unknown, expired or used already."
+ENCRYPTION_KEY: Final = "The client's key set has no key to which the answer can be encrypted."
+UNANSWERABLE: Final = "The application wants its answer encrypted, and no key of it was found for that."
+UNKNOWN_MODE: Final = "The application wants its answer in a way that this server no longer supports."
+TWO_REQUESTS: Final = "The application sent its signed request in more than one way."
+REQUEST_OBJECT_INVALID: Final = "The signed request of the application is not valid."
+REQUEST_URI_INVALID: Final = "The signed request of the application could not be fetched from where it should be."
+SIGN_FIRST: Final = "The client has to sign its authorization request."
+PROOF_MISSING: Final = "The client is registered to send a DPoP proof with every token request."
+PROOF_INVALID: Final = "The DPoP proof is missing, malformed, used before or not made for this request."
+PROOF_NONCE: Final = "The DPoP proof has to carry the nonce of the DPoP-Nonce header."
+TOO_MANY_PROOFS: Final = "Too many DPoP proofs; wait before sending another one."
+KEY_DIFFERS: Final = "The grant is bound to a key that was not proven."
+DPOP_JKT: Final = "The dpop_jkt is not the thumbprint of a key, or of another key than the DPoP proof."
+TOKEN_UNPROVEN: Final = "The access token is bound to a key that was not proven, or to none."
+CERTIFICATE_UNREADABLE: Final = "The client certificate was handed on in a form that cannot be read."
+CERTIFICATE_MISSING: Final = "The client is registered for tokens bound to its certificate, and has shown none."
+CERTIFICATE_DIFFERS: Final = "The refresh token is bound to another client certificate."
 BINDING_MISSING: Final = "The client is registered for tokens that are bound to a key, and has proven none."
+INITIAL_TOKEN: Final = "The initial access token is missing, unknown, expired or used up."
+REGISTERED_TOO_OFTEN: Final = "Too many clients were registered from this address; wait before registering another one."
+CHANGED_TOO_OFTEN: Final = "The registration was changed too often; wait before changing it again."
+CHANGED_AT_ONCE: Final = "The registration is being changed by another request; try again."
+REGISTRATION_TOKEN: Final = "The registration access token is missing, or is not the one of this client."
+STATEMENT_MISSING: Final = "A software statement is needed to register a client."
+STATEMENT_INVALID: Final = "The software statement is not valid."
+STATEMENT_UNAPPROVED: Final = "The issuer of the software statement is not trusted here."
+GRANT_TYPES_CLOSED: Final = "None of the grant_types can be registered by a client itself."
+RESPONSE_TYPES_CLOSED: Final = "None of the response_types is supported."
+SCOPE_CLOSED: Final = "None of the scope can be registered by a client itself."
+REDIRECT_CLOSED: Final = "A URI of this kind or host cannot be registered by a client itself."
+CLIENT_ID_DIFFERS: Final = "The client_id has to be repeated and cannot be changed."
+SECRET_DIFFERS: Final = "A client_secret that is sent has to be the one of the client."
+OURS_ALONE: Final = "A member that only the server writes was sent back to it."
+DOCUMENT_UNUSABLE: Final = "The application that sent you here describes itself in a document that cannot be used."
 REQUEST_OBJECT: Final = "The request parameter is not supported."
 REQUEST_URI: Final = "The request_uri parameter is not supported."
 REGISTRATION: Final = "The registration parameter is not supported."

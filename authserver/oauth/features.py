@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
-from authserver.settings import Features
+from authserver.sections import Features
 
 
 class Selection:

@@ -5,7 +5,7 @@ https://www.rfc-editor.org/rfc/rfc7662
 A resource server asks whether a token is good and what it says. The claims were computed at issue; whether it lives is
 asked anew each time, in one statement. Who may not see a token learns nothing: ``{"active": false}`` (2.2, 4).
 
-Plugs into: ENDPOINTS, METADATA.
+Plugs into: ENDPOINTS, METADATA; runs INTROSPECTION_RESPOND.
 """
 
 from typing import TYPE_CHECKING, Any, Final
@@ -38,20 +38,31 @@ def respond(server: "Server", request: Request) -> Answer:
     token = request.parameters.get("token")
     if token is None:
         raise errors.InvalidRequest(errors.TOKEN_MISSING)
-    if token.startswith(Kind.REFRESH.prefix):
-        return _refresh_token(server, request.client, token)
-    live = access_token.find(server, token)
-    if live is None or not may_see(server, request.client, live.client_id, live.audience):
-        return Answer(200, _INACTIVE, _HEADERS)
-    # The stored claims are a JSON object already: no decoding, no encoding.
-    return Answer(200, b'{"active":true,' + live.claims[1:].encode(), _HEADERS)
+    look_up = _refresh_token if token.startswith(Kind.REFRESH.prefix) else _access_token
+    answer = look_up(server, request.client, token)
+    for step in server.registry.INTROSPECTION_RESPOND:
+        answer = step(server, request, answer)
+    return answer
 
 
 def may_see(server: "Server", client: Client, owner: str, audience: str) -> bool:
     """Say whether the token is this caller's business: its own, or meant for a resource that it serves (4)."""
-    if client.client_id == owner or client.introspects_all or audience in client.resource_server_for:
+    return client.introspects_all or is_meant_for(server, client, owner, audience)
+
+
+def is_meant_for(server: "Server", client: Client, owner: str, audience: str) -> bool:
+    """Say whether the token was given to this client, or is meant for a resource that it serves."""
+    if client.client_id == owner or audience in client.resource_server_for:
         return True
     return bool(client.resource_server_for) and audience == server.settings.audience
+
+
+def _access_token(server: "Server", client: Client, token: str) -> Answer:
+    live = access_token.find(server, token)
+    if live is None or not may_see(server, client, live.client_id, live.audience):
+        return Answer(200, _INACTIVE, _HEADERS)
+    # The stored claims are a JSON object already: no decoding, no encoding.
+    return Answer(200, b'{"active":true,' + live.claims[1:].encode(), _HEADERS)
 
 
 def _refresh_token(server: "Server", client: Client, token: str) -> Answer:

@@ -4,7 +4,9 @@ It sees the whole request, so that what the steps have proven (resource, binding
 grant; Authlib's own generator sees only client, user and scope.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
 
 from authserver.clock import SECOND, now
 from authserver.crypto import Kind, new_handle
@@ -15,13 +17,21 @@ from authserver.records import RefreshTokenRow
 if TYPE_CHECKING:
     from authserver.oauth.server import Server
 
+UNBOUND_UNTIL: Final = "unbound_until"
+"""Beside the keys in a grant's ``cnf``: the generation of its last refresh token that needed none (``dpop``)."""
 
-def prepare(server: "Server", request: Request, *, subject: str) -> dict[str, Any]:
-    """Compute the claims, write the access token and start the response; nothing is stored yet."""
-    _require_binding(request)
+
+def prepare(server: "Server", request: Request, *, subject: str, longest: int | None = None) -> dict[str, Any]:
+    """Compute the claims, write the access token and start the response; nothing is stored yet.
+
+    The token lives as long as its resource or the settings say, and no longer than ``longest`` seconds.
+    """
+    require_binding(request)
     request.issued_at = now()
     seconds = request.target.access_token_seconds if request.target else None
     lifetime = seconds or server.settings.tokens.access_token_seconds
+    if longest is not None:
+        lifetime = min(lifetime, longest)
     request.claims = access_token.base_claims(server, request, subject, lifetime)
     for step in server.registry.TOKEN_CLAIMS:
         step(server, request)
@@ -45,6 +55,18 @@ def add_refresh_token(server: "Server", request: Request) -> None:
     request.response["refresh_token"] = text
 
 
+def open_grant(server: "Server", request: Request) -> bool:
+    """Store the grant of an answer that has no older one, for the life of its token; say whether it is in force.
+
+    Whoever was switched off after the look-up and before this had no grant yet that could be revoked.
+    """
+    grant = request.grant
+    if grant is None:
+        return False
+    server.store.grants.open(grant._replace(expires_at=request.claims["exp"] * SECOND))
+    return server.store.grants.get(grant.grant_id) is not None
+
+
 def respond(server: "Server", request: Request) -> dict[str, Any]:
     """Let the steps finish the response (ID token and the like)."""
     for step in server.registry.TOKEN_RESPOND:
@@ -52,11 +74,19 @@ def respond(server: "Server", request: Request) -> dict[str, Any]:
     return request.response
 
 
-def _require_binding(request: Request) -> None:
+def require_binding(request: Request) -> None:
     """Never write a bearer token for a client that is registered for bound ones (RFC 9449 5.2, RFC 8705 3.4).
 
-    The extension refuses earlier and with its own words; this holds where it is switched off or a grant forgot it.
+    Nor a token without the key that a code or a public client's grant is bound to (RFC 9449 5, 10, RFC 8705 4). The
+    extension refuses earlier and with its own words; this holds where it is switched off or a grant forgot it.
     """
+    grant = request.grant
+    # RFC 9449 5: the refresh tokens of a client with credentials are bound to those, whatever its code was bound to.
+    if grant is not None and grant.cnf is not None and (request.client.public or request.refresh_token is None):
+        bound: dict[str, Any] = orjson.loads(grant.cnf)
+        bound.pop(UNBOUND_UNTIL, None)
+        if not bound.items() <= request.confirmation.items():
+            raise errors.InvalidGrant(errors.KEY_DIFFERS)
     registered = request.client.metadata
     if (registered.get("dpop_bound_access_tokens") and request.jkt is None) or (
         registered.get("tls_client_certificate_bound_access_tokens") and request.x5t is None

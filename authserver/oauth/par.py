@@ -60,11 +60,14 @@ def respond(server: "Server", request: Request) -> Answer:
     request.parameters["client_id"] = client.client_id
     try:
         server.begin_authorization(request)
-    except errors.NotRedirectable:
+    except errors.NotRedirectable as error:
         # 2.3: here every error is an answer to the client; nothing is shown to a person.
+        if error.code == errors.InvalidRequestObject.error:
+            raise errors.InvalidRequestObject(error.sentence) from None
         raise errors.InvalidRequest(errors.REDIRECT_URI_REFUSED) from None
     lifetime = server.settings.tokens.request_uri_seconds
-    return json_answer(201, {"request_uri": PREFIX + _keep(server, request, lifetime), "expires_in": lifetime})
+    kept = {"request_uri": PREFIX + _keep(server, request, lifetime), "expires_in": lifetime}
+    return json_answer(201, kept, *request.answer_headers)
 
 
 def load(server: "Server", request: Request) -> None:
@@ -72,6 +75,9 @@ def load(server: "Server", request: Request) -> None:
     reference = request.parameters.get("request_uri", "")
     if not reference.startswith(PREFIX):
         return
+    # RFC 6749 3.1: of two references neither counts.
+    if "request_uri" in request.payload.repeated:
+        raise _gone()
     digest = _digest(reference)
     item = server.store.ephemeral.get(_SPACE, digest)
     # 2.2: "The request URI MUST be bound to the client that posted the authorization request."

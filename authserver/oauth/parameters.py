@@ -1,18 +1,19 @@
-"""Reading parameters (RFC 6749 3.1, 3.2 and Appendix A and B).
+"""Reading parameters (RFC 6749 3.1, 3.2 and Appendix A and B), and bodies in JSON (RFC 7591 3.1).
 
 Bodies at POST endpoints, the query at authorization by GET; UTF-8, strict; only ``&`` separates. A parameter without a
 value counts as omitted (RFC 6749 3.1, 3.2). A recognised one that stands twice is refused, ``resource`` and
-``audience`` aside; unknown ones are ignored.
+``audience`` aside; unknown ones are ignored. In JSON no member may stand twice.
 
 Plugs into: both endpoints, before everything else; AUTHORIZE_CHECK.
 """
 
 import re
 from collections import Counter
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl
 
-from authserver.oauth.errors import CONTENT_TYPE, MALFORMED, REPEATED, InvalidRequest
+from authserver import jwt
+from authserver.oauth.errors import CONTENT_TYPE, JSON_TYPE, MALFORMED, REPEATED, InvalidRequest
 from authserver.oauth.request import Parameters, Request
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ PARAMETERS: Final = frozenset(
 )
 _VSCHAR: Final = re.compile(r"[\x20-\x7e]*", re.ASCII)
 _FORM: Final = "application/x-www-form-urlencoded"
+_DEPTH: Final = 32
 
 
 def read_form(content_type: str, body: bytes, recognised: frozenset[str]) -> Parameters:
@@ -70,6 +72,20 @@ def read_query(text: str, recognised: frozenset[str]) -> Parameters:
     return parameters
 
 
+def read_json(content_type: str, body: bytes) -> dict[str, Any]:
+    """Read the JSON object of a body; raises InvalidRequest."""
+    kind, _, rest = content_type.partition(";")
+    if kind.strip().lower() != "application/json" or (rest and not _is_utf8(rest)):
+        raise InvalidRequest(JSON_TYPE)
+    try:
+        value = jwt.parse_object(body)
+    except jwt.InvalidJWT:
+        raise InvalidRequest(MALFORMED) from None
+    if _is_deeper(value, _DEPTH):
+        raise InvalidRequest(MALFORMED)
+    return value
+
+
 def single(server: "Server", request: Request) -> None:
     """Refuse a repeated parameter of an authorization request (RFC 6749 3.1)."""
     del server
@@ -90,6 +106,13 @@ def _sort_out_repeats(parameters: Parameters, pairs: list[tuple[str, str]], reco
     parameters.lists = {
         name: tuple([value for key, value in pairs if key == name and value]) for name in MAY_REPEAT if name in names
     }
+
+
+def _is_deeper(value: Any, left: int) -> bool:
+    if not isinstance(value, dict | list):
+        return False
+    parts = value.values() if isinstance(value, dict) else value
+    return left == 0 or any(_is_deeper(part, left - 1) for part in parts)
 
 
 def _is_utf8(content_type_parameters: str) -> bool:

@@ -14,9 +14,10 @@ import hmac
 import secrets
 from typing import Any, Final
 
+import orjson
 from authlib.oauth2.rfc6749 import grants
 
-from authserver.clock import SECOND
+from authserver.clock import SECOND, now
 from authserver.crypto import Kind, digest, read_handle, same, write_handle
 from authserver.oauth import errors, issue, scope
 from authserver.oauth.server import Issuing
@@ -54,7 +55,11 @@ class RefreshTokenGrant(Issuing, grants.RefreshTokenGrant):  # type: ignore[misc
         request.refresh_token = token
         request.grant = token.state.grant
         request.granted_scope = scope.narrowed(scope.still_allowed(request.client, token.get_scope()), request.scope)
-        self.run_checks()
+        try:
+            self.run_checks()
+        except errors.InvalidGrant:
+            self._see_reuse(token.state)
+            raise
 
     def _validate_request_token(self, client: Any) -> PresentedToken:
         try:
@@ -108,6 +113,17 @@ class RefreshTokenGrant(Issuing, grants.RefreshTokenGrant):  # type: ignore[misc
         elif rotation.outcome != "rotated":
             raise errors.InvalidGrant(errors.REFRESH_INVALID)
         return write_handle(Kind.REFRESH, successor)
+
+    def _see_reuse(self, state: RefreshState) -> None:
+        """Revoke the grant of a late token that needed no key when it was given out, though one is missing now.
+
+        Whoever proved the first key may have stolen that token: only its return tells (RFC 9700 4.14.2). A token that
+        always needed its key changes nothing without it.
+        """
+        bound: dict[str, Any] = orjson.loads(state.grant.cnf or "{}")
+        needed_none = not bound or state.generation <= bound.get(issue.UNBOUND_UNTIL, 0)
+        if needed_none and state.rotated_at is not None and now() >= state.rotated_at + self._grace():
+            self._rotate()
 
     def _extend(self) -> str:
         raw, sliding = self._raw or b"", self.server.settings.tokens.refresh_token_seconds * SECOND

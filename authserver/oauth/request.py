@@ -59,6 +59,8 @@ class Request(OAuth2Request):
         self.address = address  # the client's network address, for limits
         self.certificate = certificate  # the client's TLS certificate (DER), where a trusted party has proven it
 
+        self.document: dict[str, Any] = {}  # the JSON object of the body, at endpoints that take one
+
         self.client: Client = None  # type: ignore[assignment] # client_auth, or redirect_uri at authorize
         self.auth_method: str | None = None  # client_auth
         self.user: Any = None  # Authlib asks for one: the grant's subject
@@ -77,6 +79,7 @@ class Request(OAuth2Request):
         self.dpop_jkt: str | None = None  # dpop.code_binding: thumbprint of the key that the code will need
         self.response_mode = "query"  # response_modes
         self.resources: tuple[str, ...] = ()  # resource: identifiers asked for
+        self.asked_details: tuple[dict[str, Any], ...] = ()  # rar.check
         self.prompt: frozenset[str] = frozenset()  # authentication_request
         self.max_age: int | None = None  # authentication_request
         self.acr_values: tuple[str, ...] = ()  # authentication_request
@@ -86,8 +89,9 @@ class Request(OAuth2Request):
         self.granted_scope = ""  # scope of the grant, narrowed by this request
         self.target: Resource | None = None  # resource.narrow: the resource of the access token, None for the default
         self.audience = ""  # resource.narrow
+        self.details: tuple[dict[str, Any], ...] = ()  # rar.narrow: granted; rar.limit: those that the target knows
         self.token_scope = ""  # resource.narrow: the part of the scope that the target knows
-        self.claims: dict[str, Any] = {}  # issue: claims of the access token, by TOKEN_CLAIMS
+        self.claims: dict[str, Any] = {}  # of the access token: issue and TOKEN_CLAIMS, or userinfo
         self.access_row: AccessTokenRow | None = None  # issue
         self.refresh_row: RefreshTokenRow | None = None  # issue
         self.issued_at = 0  # issue: microseconds
@@ -104,6 +108,15 @@ class Request(OAuth2Request):
         """Return what the client has proven to hold, as ``cnf`` says it (RFC 7800 3.1)."""
         proven = {"jkt": self.jkt, "x5t#S256": self.x5t}
         return {member: value for member, value in proven.items() if value is not None}
+
+    def proves(self, cnf: Any) -> bool:
+        """Say whether the client has proven to hold everything that a ``cnf`` claim names (RFC 7800 3.1)."""
+        return isinstance(cnf, Mapping) and bool(cnf) and cnf.items() <= self.confirmation.items()
+
+    @property
+    def authorization_details(self) -> str | None:
+        """Return the authorization details as asked for, in the form in which a grant keeps them."""
+        return orjson.dumps(self.asked_details).decode() if self.asked_details else None
 
     @property  # type: ignore[override] # Authlib's stubs leave out None
     def scope(self) -> str | None:
@@ -136,6 +149,7 @@ class AuthorizationRequest:
     code_challenge: str | None = None
     dpop_jkt: str | None = None
     pushed: str | None = None
+    authorization_details: str | None = None
 
     @classmethod
     def of(cls, request: Request) -> "AuthorizationRequest":
@@ -159,6 +173,7 @@ class AuthorizationRequest:
             code_challenge=sent.get("code_challenge"),
             dpop_jkt=request.dpop_jkt,
             pushed=request.pushed,
+            authorization_details=request.authorization_details,
         )
 
     @classmethod

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from authserver.oauth import errors
 from authserver.oauth.request import Request
 from authserver.oauth.scope import PERSONAL
+from authserver.records import Client
 
 if TYPE_CHECKING:
     from authserver.oauth.server import Server
@@ -45,8 +46,16 @@ def narrow(server: "Server", request: Request) -> None:
     if request.target is not None:
         known = request.target.scope_names | _PERSONAL
         request.token_scope = " ".join(value for value in request.granted_scope.split() if value in known)
-        if not request.token_scope and request.target.scopes:
+        # Authorization details mean something without any scope (RFC 9396 3.1); whether they do here, ``rar`` says.
+        if not request.token_scope and request.target.scopes and not request.details:
             raise errors.InvalidScope(errors.SCOPE_USELESS)
+
+
+def is_allowed(server: "Server", client: Client, identifier: str) -> bool:
+    """Say whether there is such a resource, and the client may ask for it."""
+    if identifier == server.settings.audience:
+        return True
+    return server.resource(identifier) is not None and (client.resources is None or identifier in client.resources)
 
 
 def _granted(granted: tuple[str, ...], asked: str | None, default: str) -> str | None:
@@ -78,8 +87,5 @@ def _check(server: "Server", request: Request, identifier: str) -> None:
         raise errors.InvalidTarget(errors.RESOURCE_MALFORMED) from None
     if not parts.scheme or "#" in identifier or not identifier.isascii() or not identifier.isprintable():
         raise errors.InvalidTarget(errors.RESOURCE_MALFORMED)
-    if identifier == server.settings.audience:
-        return
-    allowed = request.client.resources
-    if server.resource(identifier) is None or (allowed is not None and identifier not in allowed):
+    if not is_allowed(server, request.client, identifier):
         raise errors.InvalidTarget(errors.RESOURCE_REFUSED)

@@ -33,7 +33,9 @@ def metadata(server: "Server", settings: Settings) -> dict[str, Any]:
 
 def check(server: "Server", request: Request) -> None:
     """Decide which scope an authorization request is about."""
-    request.granted_scope = requested(server, request.client, request.scope)
+    # RFC 9396 3: who asks by authorization details alone has not asked for the default scope, too.
+    alone = request.scope is None and request.asked_details
+    request.granted_scope = "" if alone else requested(server, request.client, request.scope)
 
 
 def requested(server: "Server", client: Client, scope: str | None) -> str:

@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+import orjson
 from authlib.oauth2 import rfc6749
 from joserfc.jwk import Key
 
@@ -56,7 +57,9 @@ class Server(rfc6749.AuthorizationServer):
         self.limits = limits
         self.passwords = Passwords(settings.passwords)
         self.outbound = outbound
-        self.registry: Any = Selection(registry, settings.features)
+        features = settings.in_force
+        self.registry: Any = Selection(registry, features)
+        self.takes_certificates = features.mtls
         self.base_path = urlsplit(settings.issuer).path
         self.token_endpoint = settings.issuer + registry.TOKEN_PATH
         self.response_modes = dict(self.registry.RESPONSE_MODES)
@@ -67,6 +70,7 @@ class Server(rfc6749.AuthorizationServer):
         self._resources: tuple[int, dict[str, Resource], frozenset[str]] = (0, {}, frozenset())
         self._document: tuple[frozenset[str], tuple[bytes, str]] | None = None
         self._document_at = 0
+        self._client_finders = tuple(finder(self) for finder in self.registry.CLIENT_FINDERS)
 
     # What is read often and changes seldom is kept for a second (DECISIONS, Client authentication).
 
@@ -77,11 +81,21 @@ class Server(rfc6749.AuthorizationServer):
         if kept is not None and 0 <= moment - kept[0] < CLIENT_CACHE:
             return kept[1]
         client = self.store.clients.get(client_id)
-        if client is not None:
+        if client is None or client.origin == "document":
+            client = self._described(client_id, client)
+        # What has no row (created_at) is kept by whoever has found it, in a smaller place.
+        if client is not None and client.created_at:
             if len(self._clients) >= _CACHED_CLIENTS:
                 self._clients = {}
             self._clients[client_id] = (moment, client)
         return client
+
+    def _described(self, client_id: str, row: Client | None) -> Client | None:
+        """Return the client that an extension finds by its identifier; without the extension there is none."""
+        for finder in self._client_finders:
+            client: Client | None = finder.find(client_id, row)
+            return client
+        return None
 
     def resource(self, identifier: str) -> Resource | None:
         """Return a resource by its identifier, at most a second old."""
@@ -164,11 +178,15 @@ class Server(rfc6749.AuthorizationServer):
 
     def respond_authorization(self, request: AuthorizationRequest, parameters: dict[str, str]) -> Answer | FormPost:
         """Write an authorization response, success or error, in the response mode that was asked for."""
+        write = self.response_modes.get(request.response_mode)
+        if write is None:
+            # The extension was switched off since the request was kept; another mode would protect less.
+            raise errors.NotRedirectable("unsupported_response_mode", errors.UNKNOWN_MODE, errors.ASK_DEVELOPER)
         if request.state is not None:
             parameters["state"] = request.state
         for step in self.registry.AUTHORIZE_RESPOND:
             step(self, request, parameters)
-        answer: Answer | FormPost = self.response_modes[request.response_mode](request.redirect_uri, parameters)
+        answer: Answer | FormPost = write(request.redirect_uri, parameters)
         return answer
 
     def refuse_authorization(self, request: AuthorizationRequest, error: errors.OAuth2Error) -> Answer | FormPost:
@@ -195,6 +213,11 @@ class Issuing:
         for step in self.server.registry.TOKEN_CHECK:
             step(self.server, self.request)
 
+    def binding(self) -> str | None:
+        """Return what the refresh tokens of a public client will need to be used with (RFC 9449 5, RFC 8705 4)."""
+        proven = self.request.confirmation if self.request.client.public else {}
+        return orjson.dumps(proven).decode() if proven else None
+
     def store_tokens(self) -> None:
         """Store the tokens of this answer that have a row, in one transaction."""
         request = self.request
@@ -207,7 +230,16 @@ def error_answer(error: errors.OAuth2Error) -> Answer:
     body = {"error": error.error, "error_description": error.get_error_description()}
     headers = error.headers if isinstance(error, errors.Refusal) else ()
     if error.status_code == 401:
-        return json_answer(401, body, ("WWW-Authenticate", 'Basic realm="authserver", charset="UTF-8"'), *headers)
+        return json_answer(401, body, ("WWW-Authenticate", _challenge(error)), *headers)
     if isinstance(error, errors.SlowDown):
         return json_answer(429, body, ("Retry-After", str(error.retry_after)))
     return json_answer(error.status_code or 400, body, *headers)
+
+
+def _challenge(error: errors.OAuth2Error) -> str:
+    """Return the challenge of a 401: for client credentials, or for an access token (RFC 6750 3)."""
+    if not isinstance(error, errors.InvalidToken):
+        return 'Basic realm="authserver", charset="UTF-8"'
+    if isinstance(error, errors.TokenWanted):
+        return 'Bearer realm="authserver"'
+    return f'Bearer realm="authserver", error="{error.error}", error_description="{error.get_error_description()}"'

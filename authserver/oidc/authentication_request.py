@@ -2,8 +2,8 @@
 
 https://openid.net/specs/openid-connect-core-1_0.html#AuthRequest
 
-``nonce``, ``prompt``, ``max_age``, ``acr_values``, ``login_hint``, ``id_token_hint``; ``display``, ``ui_locales`` and
-``claims_locales`` are wishes and never an error.
+``nonce``, ``prompt``, ``max_age``, ``login_hint``, ``id_token_hint``; ``display``, ``ui_locales`` and
+``claims_locales`` are wishes and never an error. ``acr_values`` is in ``step_up.py``.
 
 Plugs into: AUTHORIZE_CHECK, METADATA.
 """
@@ -11,8 +11,9 @@ Plugs into: AUTHORIZE_CHECK, METADATA.
 from typing import TYPE_CHECKING, Any, Final
 
 from authserver import jwt
-from authserver.oauth import access_token, errors
+from authserver.oauth import errors
 from authserver.oauth.request import Request
+from authserver.oidc import id_token
 from authserver.settings import Settings
 
 if TYPE_CHECKING:
@@ -36,7 +37,6 @@ PARAMETERS: Final = frozenset(
     }
 )
 PROMPTS: Final = ("none", "login", "consent", "select_account")
-ACRS: Final = ("urn:authserver:pwd",)
 _MAX_TEXT: Final = 2048
 _MAX_DIGITS: Final = 10
 
@@ -46,7 +46,6 @@ def metadata(server: "Server", settings: Settings) -> dict[str, Any]:
     del server, settings
     return {
         "prompt_values_supported": list(PROMPTS),
-        "acr_values_supported": list(ACRS),
         "claims_parameter_supported": False,
         "request_parameter_supported": False,
         "request_uri_parameter_supported": False,
@@ -54,9 +53,15 @@ def metadata(server: "Server", settings: Settings) -> dict[str, Any]:
 
 
 def unsupported(server: "Server", request: Request) -> None:
-    """Refuse what would change the request if it were understood; ignoring it is not allowed (6.1, 6.2, 7.2.1)."""
-    del server
-    sent = request.parameters
+    """Refuse what would change the request if it were understood; ignoring it is not allowed (6.1, 6.2, 7.2.1).
+
+    So is a client that may only push or only sign its requests, where the extension for that is switched off.
+    """
+    sent, client, features = request.parameters, request.client, server.settings.features
+    if not features.par and client.metadata.get("require_pushed_authorization_requests"):
+        raise errors.InvalidRequest(errors.PUSH_FIRST)
+    if not features.jar and client.metadata.get("require_signed_request_object"):
+        raise errors.InvalidRequest(errors.SIGN_FIRST)
     if "request" in sent:
         raise errors.RequestNotSupported(errors.REQUEST_OBJECT)
     if "request_uri" in sent:
@@ -93,13 +98,6 @@ def max_age(server: "Server", request: Request) -> None:
     request.max_age = int(value)
 
 
-def acr_values(server: "Server", request: Request) -> None:
-    """Read the wished classes of authentication; what cannot be done is passed over (3.1.2.1)."""
-    del server
-    wished = request.parameters.get("acr_values", "").split()
-    request.acr_values = tuple(value for value in wished if value in ACRS)
-
-
 def hints(server: "Server", request: Request) -> None:
     """Read ``login_hint`` and ``id_token_hint``; an expired ID token is a good hint."""
     login_hint = request.parameters.get("login_hint")
@@ -120,8 +118,9 @@ def hints(server: "Server", request: Request) -> None:
 def read_id_token(server: "Server", token: str) -> dict[str, Any]:
     """Return the claims of an ID token of ours, expired or not; raises jwt.InvalidJWT."""
     parsed = jwt.parse(token)
-    if jwt.media_type(parsed) == access_token.TYP:
-        msg = "an access token is not an ID token"
+    # RFC 8725 3.11: what says that it is something else (an access token, an introspection answer) is not an ID token.
+    if jwt.media_type(parsed) != id_token.TYP.lower():
+        msg = "the type is not an ID token's"
         raise jwt.InvalidJWT(msg)
     claims = server.keys.verify(parsed, hint=True)
     if claims.get("iss") != server.settings.issuer or "auth_time" not in claims:

@@ -3,7 +3,8 @@
 https://openid.net/specs/openid-connect-core-1_0.html#Consent
 
 Remembered per user, client, origin of the redirect URI, resource and scope set. Never remembered for public clients
-whose redirect another program can claim (RFC 8252 8.6); for self-registered clients only within one session.
+whose redirect another program can claim (RFC 8252 8.6), nor what is allowed by authorization details (RFC 9396); for
+self-registered clients only within one session.
 
 Plugs into: ``oidc/interaction.py``.
 """
@@ -11,7 +12,10 @@ Plugs into: ``oidc/interaction.py``.
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+import orjson
+
 from authserver.clock import now
+from authserver.oauth import rar
 from authserver.oauth.request import AuthorizationRequest
 from authserver.oauth.scope import PERSONAL
 from authserver.records import Client, Consent, Scope, Session, origin_of
@@ -37,6 +41,7 @@ class Part:
     identifier: str
     name: str | None
     scopes: tuple[Scope, ...]
+    details: tuple[rar.Words, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,9 @@ def is_needed(server: "Server", client: Client, request: AuthorizationRequest, s
         return True
     if client.trusted:
         return False
+    # RFC 9396 4: what is allowed by authorization details is this one thing, this one time.
+    if request.authorization_details is not None:
+        return True
     remembered = _remembered(server, client, request, session)
     wanted = _by_resource(server, request, _without_offline(client, request, remembered))
     # Nothing at all at a resource is something to be asked for, too: it is a token in the user's name.
@@ -91,6 +99,8 @@ def remember(server: "Server", client: Client, request: AuthorizationRequest, se
                 updated_at=moment,
             )
             for resource, scopes in wanted.items()
+            # Nor does who has allowed one payment let the client use the bank in their name from now on.
+            if scopes or request.authorization_details is None
         )
     )
 
@@ -98,13 +108,16 @@ def remember(server: "Server", client: Client, request: AuthorizationRequest, se
 def asked(server: "Server", client: Client, request: AuthorizationRequest, session: Session) -> Asked:
     """Return what the consent page shows."""
     scopes = granted_scope(server, client, request, session).split()
-    parts = []
+    details, parts = _details(server, client, request), []
     for identifier, names in _by_resource(server, request, scopes).items():
         resource = server.resource(identifier) if identifier else None
         known = {scope.name: scope.description for scope in resource.scopes} if resource else sentences(server)
         shown = tuple(Scope(name, known.get(name, name)) for name in names)
         if shown or identifier:
-            parts.append(Part(identifier, resource.name if resource else None, shown))
+            name = resource.name if resource else None
+            parts.append(Part(identifier, name, shown, tuple(details.pop(identifier, ()))))
+    # What can be sorted to no resource any more is shown all the same.
+    parts += [Part("", None, (), tuple(words)) for words in details.values()]
     return Asked(tuple(parts), "offline_access" in scopes, origin_of(request.redirect_uri), client.public)
 
 
@@ -118,6 +131,15 @@ def _remembered(
 ) -> dict[str, set[str]]:
     rows = server.store.consents.find(session.sub, client.client_id, origin_of(request.redirect_uri))
     return {row.resource: set(row.scope.split()) for row in rows if row.sid is None or row.sid == session.sid}
+
+
+def _details(server: "Server", client: Client, request: AuthorizationRequest) -> dict[str, list[rar.Words]]:
+    """Return authorization details in words, by the resources that they are about."""
+    found: dict[str, list[rar.Words]] = {}
+    for detail in orjson.loads(request.authorization_details or "[]"):
+        for identifier in rar.concerned(server, client, detail) or ("",):
+            found.setdefault(identifier, []).append(rar.in_words(server, detail))
+    return found
 
 
 def _without_offline(client: Client, request: AuthorizationRequest, remembered: dict[str, set[str]]) -> list[str]:

@@ -1,4 +1,4 @@
-"""What the user must still do (OpenID Connect Core 1.0, 3.1.2.3, 3.1.2.4): sign in, choose an account, consent.
+"""What the user must still do (OpenID Connect Core 1.0, 3.1.2.3, 3.1.2.4): sign in, choose, step up, consent.
 
 https://openid.net/specs/openid-connect-core-1_0.html#Authenticates
 
@@ -20,7 +20,7 @@ from authserver.crypto import Kind, b64, digest_of, new_handle
 from authserver.oauth import errors
 from authserver.oauth.authorization_code import open_grant
 from authserver.oauth.request import Answer, AuthorizationRequest, FormPost
-from authserver.oidc import consent
+from authserver.oidc import consent, step_up
 from authserver.records import Client, Item, Session
 from authserver.store.errors import Conflict
 
@@ -48,6 +48,7 @@ class Interaction:
     decision: str | None = None  # "allow" or "deny", by ``decided_by``
     decided_by: str | None = None
     done_at: int | None = None
+    without: str | None = None  # the account that goes on without the second factor that was wished for
 
 
 def begin(server: "Server", request: AuthorizationRequest, browser_id: str) -> str:
@@ -75,7 +76,7 @@ def load(server: "Server", interaction_id: str, browser_id: str) -> Interaction 
         return None
     item, value = found
     request = AuthorizationRequest.load(value["request"])
-    state = {name: value.get(name) for name in ("sid", "decision", "decided_by", "done_at")}
+    state = {name: value.get(name) for name in ("sid", "decision", "decided_by", "done_at", "without")}
     return Interaction(
         interaction_id=interaction_id,
         browser_id=browser_id,
@@ -95,7 +96,7 @@ def transient(server: "Server", request: AuthorizationRequest) -> Interaction:
 
 
 def step(server: "Server", interaction: Interaction, sessions: tuple[Session, ...]) -> str:
-    """Say what comes next: ``login``, ``select_account``, ``consent`` or ``done``."""
+    """Say what comes next: ``login``, ``select_account``, ``second_factor``, ``offer``, ``consent`` or ``done``."""
     if interaction.done_at is not None or interaction.decision == "deny":
         return "done"
     session = account(interaction, sessions)
@@ -109,6 +110,9 @@ def step(server: "Server", interaction: Interaction, sessions: tuple[Session, ..
     if interaction.request.hinted_sub not in {None, session.sub}:
         # 3.1.2.1: the answer is login_required, so there is nothing to consent to.
         return "done"
+    missing = step_up.missing(server, interaction.request, session)
+    if missing == "second_factor" or (missing and _may_offer(interaction, session)):
+        return missing
     decided = interaction.decision == "allow" and interaction.decided_by == session.sub
     return (
         "done"
@@ -147,6 +151,11 @@ def _refusal(outcome: str) -> errors.OAuth2Error:
 def choose(server: "Server", interaction: Interaction, sid: str) -> None:
     """Take the account that was signed in to or chosen."""
     _store(server, interaction, sid=sid, decision=None, decided_by=None)
+
+
+def go_on_without(server: "Server", interaction: Interaction, session: Session) -> None:
+    """Take the word of somebody who has no second factor and does not want one now (RFC 9470 5)."""
+    _store(server, interaction, sid=session.sid, without=session.sid)
 
 
 def decide(server: "Server", interaction: Interaction, session: Session, *, allow: bool) -> None:
@@ -193,6 +202,11 @@ def _fresh(interaction: Interaction, session: Session) -> bool:
     return request.max_age is None or session.auth_time >= interaction.created_at - request.max_age * SECOND
 
 
+def _may_offer(interaction: Interaction, session: Session) -> bool:
+    """Say whether somebody without a second factor is asked: not where no page may be shown, and only once."""
+    return "none" not in interaction.request.prompt and interaction.without != session.sid
+
+
 def _client(server: "Server", request: AuthorizationRequest) -> Client:
     client = server.query_client(request.client_id)
     good = (
@@ -201,6 +215,8 @@ def _client(server: "Server", request: AuthorizationRequest) -> Client:
         and client.check_redirect_uri(request.redirect_uri)
         and client.check_response_type(request.response_type)
         and client.scopes.issuperset(request.scope.split())
+        # What an answer has to be since then (signed, say) counts for requests that were begun before, too.
+        and request.response_mode in client.metadata.get("response_modes", (request.response_mode,))
     )
     if client is None or not good:
         raise errors.NotRedirectable("invalid_client", _CLIENT_GONE, errors.ASK_DEVELOPER)

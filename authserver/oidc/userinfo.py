@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from authserver.oauth import access_token, errors
+from authserver.oauth import access_token, dpop, errors
 from authserver.oauth.request import Answer, Request, json_answer
 from authserver.oidc import claims
 from authserver.records import LiveToken
@@ -39,34 +39,56 @@ def respond(server: "Server", request: Request) -> Answer:
     if text is None:
         # RFC 6750 3.1: a request without any authentication is told the scheme and no error code.
         return json_answer(401, {}, ("WWW-Authenticate", 'Bearer realm="authserver"'))
-    token = access_token.find(server, text)
-    if token is None or not _is_proven(server, request, token, scheme, text):
-        return challenge(errors.InvalidToken(errors.TOKEN_INVALID))
-    if "openid" not in token.scope.split():
-        return challenge(errors.InsufficientScope(errors.OPENID_SCOPE))
-    user = server.store.users.get(token.sub)
-    if user is None or user.disabled_at is not None:
-        return challenge(errors.InvalidToken(errors.TOKEN_INVALID))
-    return json_answer(200, {"sub": user.sub, **claims.of(user, token.scope)})
+    try:
+        told = _claims(server, _proven_token(server, request, scheme, text))
+    except errors.Refusal as error:
+        return challenge(error, scheme, _algs(server, request, scheme))
+    return json_answer(200, told, *request.answer_headers)
 
 
-def challenge(error: errors.OAuth2Error) -> Answer:
-    """Write a bearer error with its challenge (RFC 6750 3)."""
+def challenge(error: errors.OAuth2Error, scheme: str = "bearer", algs: str = "") -> Answer:
+    """Write an error with its challenge (RFC 6750 3); ``algs`` are those of DPoP proofs (RFC 9449 7.1, 7.2)."""
     description = error.get_error_description()
-    text = f'Bearer realm="authserver", error="{error.error}", error_description="{description}"'
+    text = f'realm="authserver", error="{error.error}", error_description="{description}"'
     if isinstance(error, errors.InsufficientScope):
         text += ', scope="openid"'
+    if algs:
+        text = f'DPoP {text}, algs="{algs}"' if scheme == "dpop" else f'Bearer {text}, DPoP algs="{algs}"'
+    else:
+        text = f"Bearer {text}"
     body = {"error": error.error, "error_description": description}
-    return json_answer(error.status_code or 401, body, ("WWW-Authenticate", text))
+    headers = error.headers if isinstance(error, errors.Refusal) else ()
+    return json_answer(error.status_code or 401, body, ("WWW-Authenticate", text), *headers)
 
 
-def _is_proven(server: "Server", request: Request, token: LiveToken, scheme: str, text: str) -> bool:
-    """Say whether whoever sends the token holds what it is bound to (RFC 9449 7.2, RFC 8705 3)."""
+def _proven_token(server: "Server", request: Request, scheme: str, text: str) -> LiveToken:
+    """Return the live token, of which the sender holds what it is bound to (RFC 9449 7.2, RFC 8705 3)."""
+    token = access_token.find(server, text)
+    if token is None:
+        raise errors.InvalidToken(errors.TOKEN_INVALID)
+    request.claims = orjson.loads(token.claims)
     for step in server.registry.USERINFO_CHECK:
         step(server, request, text)
-    bound = orjson.loads(token.claims).get("cnf", {})
+    bound = request.claims.get("cnf", {})
     # RFC 9449 7.2: a bound token does not pass as a bearer token, nor a bearer token as a bound one.
-    return bound.items() <= request.confirmation.items() and (scheme == "dpop") == ("jkt" in bound)
+    if not bound.items() <= request.confirmation.items() or (scheme == "dpop") != ("jkt" in bound):
+        raise errors.InvalidToken(errors.TOKEN_UNPROVEN)
+    return token
+
+
+def _claims(server: "Server", token: LiveToken) -> dict[str, Any]:
+    if "openid" not in token.scope.split():
+        raise errors.InsufficientScope(errors.OPENID_SCOPE)
+    user = server.store.users.get(token.sub)
+    if user is None or user.disabled_at is not None:
+        raise errors.InvalidToken(errors.TOKEN_INVALID)
+    return {"sub": user.sub, **claims.of(user, token.scope)}
+
+
+def _algs(server: "Server", request: Request, scheme: str) -> str:
+    """Return the algorithms of proofs where the request used DPoP, or should have (RFC 9449 7.1)."""
+    concerned = scheme == "dpop" or "jkt" in request.claims.get("cnf", ())
+    return dpop.ALGS if concerned and server.settings.features.dpop else ""
 
 
 def _token(request: Request) -> tuple[str, str | None]:

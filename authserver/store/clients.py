@@ -1,18 +1,30 @@
-"""Clients: one JSON column of metadata under the names of RFC 7591, and what administrators decide beside it."""
+"""Clients: one JSON column of metadata under the names of RFC 7591, and what administrators decide beside it.
+
+What else is known of a client that registered itself lies in the ephemeral table under its id: the digest of its
+registration access token, and a mark until its first use.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import delete, literal_column, select, update
+from sqlalchemy import ColumnElement, Text, and_, delete, exists, literal, literal_column, or_, select, update
 
+from authserver.clock import DAY
 from authserver.records import Client, ClientSecret, Event
 from authserver.store.database import Database, Transaction
 from authserver.store.errors import Conflict
 from authserver.store.json_text import from_text, to_text
 from authserver.store.statement import NOW, Row, number, text
-from authserver.store.tables import clients, consents, grants, users
+from authserver.store.tables import clients, consents, ephemeral, grants, users
 
+UNUSED: Final = "client-unused"
+"""Space of the marks of clients that registered themselves and have had no grant yet."""
+REGISTRATION_ACCESS: Final = "registration-access"
+"""Space of the digests of registration access tokens (RFC 7592 3)."""
+DOCUMENT_EXPIRES: Final = "document_expires_at"
+"""Member of the metadata of a client with a document: when the document is to be fetched again, in seconds."""
+NEVER: Final = 2**62
 _SETS = frozenset({"grant_types", "response_types", "resource_server_for", "web_origins"})
 _LISTS = frozenset({"redirect_uris", "post_logout_redirect_uris", "resources"})
 _OWN = frozenset(
@@ -163,6 +175,12 @@ class Clients:
         )
         self._forget_consents = database.prepare(delete(consents).where(consents.c.client_id == text("of_client")))
         self._delete = database.prepare(delete(clients).where(of_client))
+        self._mark = database.prepare(ephemeral.insert())
+        own = ephemeral.c.key == text("of_client")
+        self._forget_items = database.prepare(delete(ephemeral).where(own, _in(UNUSED) | _in(REGISTRATION_ACCESS)))
+        granted = exists(select(grants.c.grant_id).where(grants.c.client_id == ephemeral.c.key).correlate(ephemeral))
+        self._mark_used = database.prepare(delete(ephemeral).where(_in(UNUSED), granted))
+        self._idle = database.prepare(select(clients.c.client_id).where(_idle()).limit(number("most")))
 
     def get(self, client_id: str) -> Client | None:
         """Return a client, disabled ones too."""
@@ -182,7 +200,31 @@ class Clients:
             now = transaction.now
             times = {"created_at": now, "updated_at": now, "not_before": now, "disabled_at": client.disabled_at}
             transaction.run(self._insert, **row, **times)
+            if client.origin == "registration":
+                self._mark_unused(transaction, client.client_id)
             transaction.audit(event)
+
+        self._database.transaction(work)
+
+    def keep_document(self, client: Client) -> None:
+        """Store a client as its document describes it now, with the time of the document as that of the change.
+
+        A client of the same id that an administrator has registered stays as it is.
+        """
+        row = to_row(client)
+
+        def work(transaction: Transaction) -> None:
+            old = transaction.one(self._get, client_id=client.client_id)
+            if old is None:
+                now = transaction.now
+                times = {"created_at": now, "updated_at": client.updated_at, "not_before": now, "disabled_at": None}
+                transaction.run(self._insert, **row, **times)
+            elif old.origin == "document" and old.updated_at < client.updated_at:
+                changed = {name: value for name, value in row.items() if name != "client_id"}
+                transaction.run(self._update, now=client.updated_at, of_client=client.client_id, **changed)
+            event = _document_event(old, client)
+            if event is not None:
+                transaction.audit(event)
 
         self._database.transaction(work)
 
@@ -219,6 +261,71 @@ class Clients:
         def work(transaction: Transaction) -> bool:
             transaction.run(self._revoke, of_client=client_id, now=transaction.now, reason="client.deleted")
             transaction.run(self._forget_consents, of_client=client_id)
+            transaction.run(self._forget_items, of_client=client_id)
             return transaction.noted(transaction.run(self._delete, of_client=client_id), event)
 
         return self._database.transaction(work, lasting=True)
+
+    def expire(self, registered_before: int, limit: int = 100) -> int:
+        """Delete clients of their own making of which there is nothing; return how many.
+
+        One that registered itself before this time and has never had a grant; one with a document of which no grant and
+        no consent is left (it comes back with its next use). Grants are seen here before the cleaner takes them.
+        """
+
+        def work(transaction: Transaction) -> int:
+            transaction.run(self._mark_used)
+            times = {"registered_before": registered_before, "described_before": transaction.now - DAY}
+            found = transaction.all(self._idle, most=limit, **times)
+            for (client_id,) in found:
+                transaction.run(self._forget_items, of_client=client_id)
+                transaction.run(self._delete, of_client=client_id)
+                transaction.audit(Event("client.expired", "worker", client_id))
+            return len(found)
+
+        return self._database.transaction(work)
+
+    def _mark_unused(self, transaction: Transaction, client_id: str) -> None:
+        mark = {"space": UNUSED, "key": client_id, "value": "", "version": transaction.now, "owner": ""}
+        transaction.run(self._mark, expires_at=NEVER, **mark)
+
+
+def _in(space: str) -> ColumnElement[bool]:
+    return ephemeral.c.space == literal(space, Text)
+
+
+def _idle() -> ColumnElement[bool]:
+    """Say that nobody misses a client; the arguments are the two times of ``expire``."""
+    marked = exists(
+        select(ephemeral.c.key).where(_in(UNUSED), ephemeral.c.key == clients.c.client_id).correlate(clients)
+    )
+    granted = exists(select(grants.c.grant_id).where(grants.c.client_id == clients.c.client_id).correlate(clients))
+    allowed = exists(select(consents.c.sub).where(consents.c.client_id == clients.c.client_id).correlate(clients))
+    return or_(
+        and_(
+            clients.c.origin == literal("registration", Text),
+            clients.c.created_at < number("registered_before"),
+            marked,
+            ~granted,
+        ),
+        and_(
+            clients.c.origin == literal("document", Text),
+            clients.c.updated_at < number("described_before"),
+            clients.c.disabled_at.is_(None),
+            ~granted,
+            ~allowed,
+        ),
+    )
+
+
+def _document_event(old: Client | None, new: Client) -> Event | None:
+    """Return the event of a client that is used for the first time, or whose document says something else now."""
+    if old is None:
+        return Event("client.added", "document", new.client_id, facts={"profile": new.profile})
+    if old.origin != "document" or old.updated_at >= new.updated_at or _described(old) == _described(new):
+        return None
+    return Event("client.updated", "document", new.client_id, facts={"profile": new.profile})
+
+
+def _described(client: Client) -> dict[str, Any]:
+    return {name: value for name, value in client.metadata.items() if name != DOCUMENT_EXPIRES}

@@ -1,4 +1,6 @@
-"""What users prove: password hashes, and later whatever else proves who somebody is."""
+"""What users prove: password hashes, sealed secrets of authenticator apps, digests of recovery codes."""
+
+from collections.abc import Iterable
 
 from sqlalchemy import delete, select, update
 
@@ -41,6 +43,11 @@ class Credentials:
             update(credentials).where(one, credentials.c.secret == text("old_secret")).values(secret=text("new_secret"))
         )
         self._remove = database.prepare(delete(credentials).where(one))
+        self._remove_kind = database.prepare(delete(credentials).where(*of_user))
+        self._of_kind = database.prepare(
+            select(*_COLUMNS).where(credentials.c.kind == text("of_kind")).order_by(credentials.c.credential_id),
+            from_row,
+        )
         self._not_before = database.prepare(update(users).where(users.c.sub == text("of_sub")).values(not_before=NOW))
         self._keep = database.prepare(
             update(sessions)
@@ -52,22 +59,34 @@ class Credentials:
         """Return a user's credentials of one kind, the oldest first."""
         return tuple(self._database.all(self._of_user, of_sub=sub, of_kind=kind))
 
+    def of_kind(self, kind: str) -> tuple[Credential, ...]:
+        """Return everybody's credentials of one kind."""
+        return tuple(self._database.all(self._of_kind, of_kind=kind))
+
     def add(self, credential: Credential, event: Event) -> None:
         """Add a credential; raises Conflict when its id is taken or there is no such user."""
 
         def work(transaction: Transaction) -> None:
-            transaction.run(
-                self._insert,
-                credential_id=credential.credential_id,
-                sub=credential.sub,
-                kind=credential.kind,
-                secret=credential.secret,
-                created_at=transaction.now,
-                updated_at=transaction.now,
-            )
+            self._add(transaction, credential)
             transaction.audit(event)
 
         self._database.transaction(work)
+
+    def exchange(self, sub: str, kinds: Iterable[str], added: Iterable[Credential], event: Event) -> int:
+        """Remove a user's credentials of these kinds and add others; return how many were removed.
+
+        Raises Conflict, and changes nothing, when the id of an added one is taken or there is no such user.
+        """
+        gone, fresh = tuple(kinds), tuple(added)
+
+        def work(transaction: Transaction) -> int:
+            removed = sum(transaction.run(self._remove_kind, of_sub=sub, of_kind=kind) for kind in gone)
+            for credential in fresh:
+                self._add(transaction, credential)
+            transaction.noted(removed + len(fresh), event)
+            return removed
+
+        return self._database.transaction(work, lasting=True)
 
     def replace(self, sub: str, kind: str, secret: str, event: Event, keep_sid: str | None = None) -> None:
         """Change a password: everything that the old one opened is over, but for the session ``keep_sid``.
@@ -101,3 +120,14 @@ class Credentials:
             return transaction.noted(transaction.run(self._remove, of_credential=credential_id), event)
 
         return self._database.transaction(work, lasting=True)
+
+    def _add(self, transaction: Transaction, credential: Credential) -> None:
+        transaction.run(
+            self._insert,
+            credential_id=credential.credential_id,
+            sub=credential.sub,
+            kind=credential.kind,
+            secret=credential.secret,
+            created_at=transaction.now,
+            updated_at=transaction.now,
+        )

@@ -39,6 +39,7 @@ class Grants:
             .returning(*COLUMNS),
             Grant._make,
         )
+        self._bind = database.prepare(update(grants).where(one, grants.c.cnf.is_(None)).values(cnf=text("of_cnf")))
         self._reuse = database.prepare(
             update(grants)
             .where(own_code, grants.c.redeemed_at.is_not(None), grants.c.revoked_at.is_(None))
@@ -79,6 +80,10 @@ class Grants:
         if revoked is not None:
             grant_id, sub = revoked
             transaction.audit(Event("code.reused", client_id, client_id, sub, {"grant_id": grant_id}))
+
+    def bind(self, grant_id: str, cnf: str) -> bool:
+        """Bind a grant to what ``cnf`` names; say whether nothing had bound it before."""
+        return self._database.write(self._bind, of_grant=grant_id, of_cnf=cnf) > 0
 
     def get(self, grant_id: str) -> Grant | None:
         """Return a grant if it is in force."""

@@ -35,6 +35,11 @@ class Keys:
             .values(sealed=octets("new_sealed"))
         )
         self._count = database.prepare(select(func.count()).select_from(signing_keys))
+        self._in_force = database.prepare(
+            select(func.count())
+            .select_from(signing_keys)
+            .where(signing_keys.c.algorithm == text("of_algorithm"), signing_keys.c.retires_at > number("moment"))
+        )
 
     def all(self) -> tuple[SigningKey, ...]:
         """Return every key, in the order in which they sign."""
@@ -60,6 +65,20 @@ class Keys:
                 return False
             for key in first:
                 transaction.run(self._insert, **asdict(key))
+            return True
+
+        return self._database.transaction(work, lasting=True)
+
+    def add_missing(self, key: SigningKey, moment: int, event: Event) -> bool:
+        """Add a key unless one of its algorithm is in force; of several processes that try at once, one does."""
+
+        def work(transaction: Transaction) -> bool:
+            transaction.lock(signing_keys)
+            row = transaction.one(self._in_force, of_algorithm=key.algorithm, moment=moment)
+            if row is None or row[0]:
+                return False
+            transaction.run(self._insert, **asdict(key))
+            transaction.audit(event)
             return True
 
         return self._database.transaction(work, lasting=True)

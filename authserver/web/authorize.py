@@ -24,7 +24,13 @@ from authserver.web.proxy import client_address
 blueprint = Blueprint("authorize", __name__)
 
 PATH: Final = "/authorize"
-_PAGES: Final = {"login": "login.show", "select_account": "login.show", "consent": "consent.show"}
+_PAGES: Final = {
+    "login": "login.show",
+    "select_account": "login.show",
+    "second_factor": "second_factor.show",
+    "offer": "second_factor.offer",
+    "consent": "consent.show",
+}
 _ADDRESSES: Final = frozenset({"client_id", "redirect_uri"})
 _ASKED: Final = "authserver.asked"  # where the gateway leaves the request that it has validated
 _POSTED: Final = "posted-request"
@@ -37,6 +43,8 @@ def start() -> Response:
         raise MethodNotAllowed(("GET", "POST"))
     at = server()
     asked = request.environ.get(_ASKED) or _validate(at, request.query_string.decode("latin-1"))
+    if isinstance(asked, errors.NotRedirectable):
+        raise asked
     return _begin(at, asked) if isinstance(asked, AuthorizationRequest) else _write(asked)
 
 
@@ -75,15 +83,18 @@ def quick(at: Server, environ: Environ) -> Answer | None:
     if browser is None or environ["REQUEST_METHOD"] != "GET":
         return None
     try:
-        asked = _validate(at, environ.get("QUERY_STRING", ""))
+        environ[_ASKED] = asked = _validate(at, environ.get("QUERY_STRING", ""))
         if isinstance(asked, AuthorizationRequest):
-            environ[_ASKED] = asked
             sessions = live_sessions(at, browser)
             passing = interaction.transient(at, asked)
-            needs_page = asked.prompt or asked.response_mode == "form_post"
+            needs_page = asked.prompt or asked.response_mode.startswith("form_post")
             if needs_page or interaction.step(at, passing, sessions) != "done":
                 return None
             asked = interaction.finish(at, passing, sessions)
+    except errors.NotRedirectable as refused:
+        # Once is enough: the request object may lie at a place that answers slowly.
+        environ.setdefault(_ASKED, refused)
+        return None
     except Exception:  # noqa: BLE001 - Flask takes the request again and turns every failure into its page
         return None
     return asked if isinstance(asked, Answer) else None

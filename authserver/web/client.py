@@ -12,6 +12,7 @@ class ClientView:
 
     name: str
     place: str  # the host that gets the answer, or a program on this device
+    host: str | None  # the host of the document that describes it, where it has one
     verified: bool
     policy_uri: str | None
     tos_uri: str | None
@@ -22,6 +23,7 @@ def client_view(client: Client, redirect_uri: str) -> ClientView:
     return ClientView(
         name=client.client_name or client.client_id,
         place=place_of(redirect_uri),
+        host=urlsplit(client.client_id).netloc if client.origin == "document" else None,
         verified=client.origin == "administrator",
         policy_uri=_link(client, "policy_uri"),
         tos_uri=_link(client, "tos_uri"),

@@ -5,6 +5,7 @@ Never with credentials, never ``null``, never on introspection and pages; also o
 """
 
 from threading import Lock
+from time import perf_counter_ns
 from typing import Final
 
 from authserver.clock import SECOND, now
@@ -14,6 +15,7 @@ from authserver.store.errors import StoreError
 Headers = list[tuple[str, str]]
 
 _KEEP: Final = 5 * SECOND
+_REST: Final = 20  # times as long as reading took, before an unknown origin makes it be done again
 _EXPOSED: Final = ("Access-Control-Expose-Headers", "DPoP-Nonce, WWW-Authenticate")
 _ANY: Final[Headers] = [("Access-Control-Allow-Origin", "*")]
 _PREFLIGHT: Final[Headers] = [
@@ -30,17 +32,21 @@ class Origins:
 
     def __init__(self, server: Server) -> None:
         self._server = server
+        registry = server.registry
+        # A registration that is not open to anybody is none of a stranger's script's business.
+        closed = frozenset() if server.settings.registration.is_open else frozenset({"registration"})
+        self._any: frozenset[str] = registry.CORS_ANY - closed
         self._kept: tuple[int, frozenset[str]] = (0, frozenset())
+        self._pause = 0
         self._reading = Lock()
 
     def headers(self, endpoint: str, origin: str | None) -> Headers:
         """Return the headers for an answer of this endpoint to a script of this origin."""
-        registry = self._server.registry
-        if endpoint in registry.CORS_ANY:
+        if endpoint in self._any:
             return _ANY
-        if endpoint not in registry.CORS_REGISTERED:
+        if endpoint not in self._server.registry.CORS_REGISTERED:
             return _NONE
-        if origin is None or origin == "null" or origin not in self._registered():
+        if origin is None or origin == "null" or not self._knows(origin):
             return _VARY
         return [("Access-Control-Allow-Origin", origin), *_VARY, _EXPOSED]
 
@@ -49,18 +55,24 @@ class Origins:
         allowed = self.headers(endpoint, origin)
         return [*allowed, *_PREFLIGHT] if any(name == "Access-Control-Allow-Origin" for name, _ in allowed) else allowed
 
-    def _registered(self) -> frozenset[str]:
+    def _knows(self, origin: str) -> bool:
+        # A client that has registered itself, or was allowed something for the first time, goes on at once.
+        return origin in self._registered(_KEEP) or origin in self._registered(self._pause)
+
+    def _registered(self, age: int) -> frozenset[str]:
         # One thread reads them all; the others go on with what there is, and only the first ones of a process wait.
-        if not self._is_fresh() and self._reading.acquire(blocking=self._kept[0] == 0):
+        if not self._is_younger(age) and self._reading.acquire(blocking=self._kept[0] == 0):
             try:
-                if not self._is_fresh():
+                if not self._is_younger(age):
+                    started = perf_counter_ns()
                     self._kept = (now(), self._read())
+                    self._pause = min(_KEEP, _REST * (perf_counter_ns() - started) // 1000)
             finally:
                 self._reading.release()
         return self._kept[1]
 
-    def _is_fresh(self) -> bool:
-        return 0 <= now() - self._kept[0] < _KEEP
+    def _is_younger(self, age: int) -> bool:
+        return 0 <= now() - self._kept[0] < age
 
     def _read(self) -> frozenset[str]:
         try:

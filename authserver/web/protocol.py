@@ -11,19 +11,21 @@ from flask import Flask, Response
 from flask import request as flask_request
 
 from authserver.oauth import errors
-from authserver.oauth.parameters import read_form
+from authserver.oauth.parameters import read_form, read_json, read_query
 from authserver.oauth.request import NO_STORE, Answer, Parameters, Request, json_answer
 from authserver.oauth.server import Server, error_answer
 from authserver.oidc import userinfo
 from authserver.store.errors import StoreError
 from authserver.web.cors import Origins
-from authserver.web.proxy import client_address
+from authserver.web.proxy import client_address, client_certificate
+from resourceserver.mtls import CertificateError
 
 logger = logging.getLogger(__name__)
 
 Environ = dict[str, Any]
 
 MAX_BODY: Final = 64 * 1024
+MAX_JSON: Final = 32 * 1024
 MAX_URL: Final = 8 * 1024
 _METHODS: Final = ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE")
 _DIGITS: Final = 12  # of a Content-Length; more of them would be a number to spend time on
@@ -47,6 +49,7 @@ class Route(NamedTuple):
     url: str
     methods: tuple[str, ...]
     respond: Callable[[Server, Request], Answer]
+    takes_json: bool = False
 
 
 class TooLarge(Exception):
@@ -81,7 +84,8 @@ def routes(server: Server) -> dict[str, Route]:
     """Return path → route, below the issuer's path; well-known documents also at the root (RFC 8414 3.1)."""
     table, base = {}, server.base_path
     for name, path, methods, answer in server.registry.ENDPOINTS:
-        route = Route(name, server.settings.issuer + path, methods, answer)
+        takes_json = name in server.registry.TAKE_JSON
+        route = Route(name, server.settings.issuer + path, methods, answer, takes_json)
         table[base + path] = route
         if base and path in server.registry.WELL_KNOWN:
             table[path + base] = route
@@ -129,7 +133,10 @@ def read_body(environ: Environ, limit: int) -> bytes:
     length: str = environ.get("CONTENT_LENGTH") or ""
     if length and not (length.isascii() and length.isdigit() and len(length) <= _DIGITS and int(length) <= limit):
         raise TooLarge
-    body: bytes = environ["wsgi.input"].read(int(length) if length else limit + 1)
+    try:
+        body: bytes = environ["wsgi.input"].read(int(length) if length else limit + 1)
+    except OSError:
+        raise errors.InvalidRequest(errors.CUT_OFF) from None
     if len(body) > limit:
         raise TooLarge
     if length and len(body) < int(length):
@@ -164,15 +171,34 @@ def _allow(route: Route) -> tuple[str, str]:
 
 
 def _read(server: Server, route: Route, environ: Environ) -> Request:
-    parameters = _NOTHING
-    if environ["REQUEST_METHOD"] == "POST":
-        if environ.get("QUERY_STRING"):
-            # RFC 6749 2.3.1 and 3.2: never in the URL, where logs and referrers keep it.
-            raise errors.InvalidRequest(errors.IN_QUERY)
+    parameters, method = _NOTHING, environ["REQUEST_METHOD"]
+    if method == "POST" and environ.get("QUERY_STRING"):
+        # RFC 6749 2.3.1 and 3.2: never in the URL, where logs and referrers keep it.
+        raise errors.InvalidRequest(errors.IN_QUERY)
+    if route.takes_json:
+        parameters = read_query(environ.get("QUERY_STRING", ""), server.parameters)
+    elif method == "POST":
         body = read_body(environ, MAX_BODY)
         # OpenID Connect Core 5.3.1: a POST to userinfo may carry its token in the header and no body at all.
         if body or route.name != "userinfo":
             parameters = read_form(environ.get("CONTENT_TYPE", ""), body, server.parameters)
     address = client_address(environ, server.settings)
-    method = environ["REQUEST_METHOD"]
-    return Request(parameters, Headers(environ), endpoint=route.url, address=address, method=method)
+    request = Request(
+        parameters,
+        Headers(environ),
+        endpoint=route.url,
+        address=address,
+        method=method,
+        certificate=_certificate(server, environ) if server.takes_certificates else None,
+    )
+    if route.takes_json and method in {"POST", "PUT"}:
+        request.document = read_json(environ.get("CONTENT_TYPE", ""), read_body(environ, MAX_JSON))
+    return request
+
+
+def _certificate(server: Server, environ: Environ) -> bytes | None:
+    try:
+        return client_certificate(environ, server.settings)
+    except CertificateError as problem:
+        logger.warning("certificate header of a proxy refused: %s", problem)
+        raise errors.InvalidRequest(errors.CERTIFICATE_UNREADABLE) from None

@@ -1,10 +1,14 @@
-"""Forwarded headers count only from configured proxies (DECISIONS, Faults; RFC 7239 8.1)."""
+"""Forwarded headers count only from configured proxies (DECISIONS, Faults; RFC 7239 8.1, RFC 9440 4)."""
 
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
-from typing import Any
+from typing import Any, Final
 
 from authserver.settings import Settings
+from resourceserver.mtls import ProxyCertificates
+
+CERTIFICATE: Final = "authserver.certificate"
+"""Where the listener of our own (``cli/tls.py``) puts the certificate of a connection, or None, in environ."""
 
 
 def client_address(environ: dict[str, Any], settings: Settings) -> str:
@@ -18,6 +22,23 @@ def client_address(environ: dict[str, Any], settings: Settings) -> str:
     while hops and _trusted(peer, networks):
         peer = hops.pop()
     return peer
+
+
+def client_certificate(environ: dict[str, Any], settings: Settings) -> bytes | None:
+    """Return the certificate (DER) whose key the client has proven; raises resourceserver.mtls.CertificateError.
+
+    Only the direct peer counts: what a proxy of a proxy says is for the nearer one to repeat or to leave out.
+    """
+    if CERTIFICATE in environ:
+        proven: bytes | None = environ[CERTIFICATE]
+        return proven
+    header = settings.mtls.certificate_header
+    return _header(header, settings.trusted_proxies).read(environ) if header else None
+
+
+@lru_cache(maxsize=8)
+def _header(name: str, proxies: tuple[str, ...]) -> ProxyCertificates:
+    return ProxyCertificates(name, proxies)
 
 
 @lru_cache(maxsize=8)

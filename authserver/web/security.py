@@ -8,7 +8,7 @@ transaction has (RFC 9700 4.7; OWASP ASVS 3.5.1).
 import hmac
 import re
 import secrets
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from flask import Flask, Response, abort, g, request
@@ -113,8 +113,25 @@ def form_token(form: str, browser: Browser, about: str = "") -> str:
 
 def check_form(form: str, browser: Browser, about: str = "") -> None:
     """Abort with 403 unless the form in the request is one of ours, rendered for this browser and transaction."""
-    if not _from_here() or not same(request.form.get(TOKEN_FIELD, ""), form_token(form, browser, about)):
+    if not _from_here() or not is_token(request.form.get(TOKEN_FIELD, ""), form, browser, about):
         abort(403)
+
+
+def is_token(token: str, form: str, browser: Browser, about: str = "") -> bool:
+    """Say whether this is the token that ``form_token`` makes."""
+    return same(token, form_token(form, browser, about))
+
+
+def way_on(browser: Browser, path: str) -> dict[str, Any]:
+    """Return the parameters by which the sign-in page leads on to a page of ours: nobody else can make them."""
+    return {"next": path, "proof": form_token("next", browser, path)}
+
+
+def next_page(browser: Browser | None) -> str | None:
+    """Return the page to which this sign-in leads on, where it was begun here and in this browser (CWE-601)."""
+    path = request.args.get("next", "")
+    proven = browser is not None and is_token(request.args.get("proof", ""), "next", browser, path)
+    return path if proven else None
 
 
 def lost_interaction() -> Response:

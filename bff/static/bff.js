@@ -4,6 +4,13 @@ const find = (id) => document.getElementById(id);
 
 class SessionOver extends Error {}
 
+class StepUp extends Error {
+  constructor(message, url) {
+    super(message);
+    this.url = url;
+  }
+}
+
 async function call(path, { method = "GET", json } = {}) {
   const headers = { "X-CSRF": "1" };
   if (json !== undefined) headers["Content-Type"] = "application/json";
@@ -21,6 +28,10 @@ async function call(path, { method = "GET", json } = {}) {
     value = text ? JSON.parse(text) : null;
   } catch {
     value = null;
+  }
+  // An API may write the same words: only the log-in of this very site is followed.
+  if (value?.error === "step_up_needed" && String(value.login_url).startsWith("/bff/login?")) {
+    throw new StepUp(words(answer.status, value), value.login_url);
   }
   if (!answer.ok) throw new Error(words(answer.status, value));
   return value;
@@ -48,6 +59,11 @@ function over() {
 function report(error, status) {
   if (error instanceof SessionOver) {
     over();
+  } else if (error instanceof StepUp) {
+    find("step-up-words").textContent = error.message;
+    find("step-up-go").href = `${error.url}&return_to=${encodeURIComponent("/")}`;
+    find("step-up").hidden = false;
+    find("step-up-go").focus();
   } else if (status) {
     status.textContent = error.message;
   } else {
@@ -59,6 +75,7 @@ function report(error, status) {
 async function busy(button, work) {
   button.disabled = true;
   find("problem").hidden = true;
+  find("step-up").hidden = true;
   try {
     await work();
   } catch (error) {
@@ -97,6 +114,7 @@ async function showNotes(message) {
     const notes = value?.notes ?? [];
     showCheck("notes-card", value?.token);
     list.replaceChildren(...notes.map(noteRow));
+    find("notes-clear").hidden = notes.length === 0;
     status.textContent = message ?? (notes.length ? "" : "No notes yet. Write the first one above.");
   } catch (error) {
     report(error, status);
@@ -171,6 +189,14 @@ find("note-form")?.addEventListener("submit", (event) => {
     field.focus();
   });
 });
+
+find("notes-clear")?.addEventListener("click", () =>
+  busy(find("notes-clear"), async () => {
+    await call("/api/notes", { method: "DELETE" });
+    await showNotes("All notes deleted.");
+    find("note-text").focus();
+  }),
+);
 
 const unsent = sessionStorage.getItem("unsent-note");
 sessionStorage.removeItem("unsent-note");

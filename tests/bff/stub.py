@@ -74,6 +74,7 @@ class Stub:
     push: Callable[[dict[str, str]], Response | None] | None = None
     pushed: dict[str, Any] = field(default_factory=dict)
     revoked: list[str] = field(default_factory=list)
+    challenge: str = ""
     api_calls: list[dict[str, Any]] = field(default_factory=list)
     seen: list[str] = field(default_factory=list)
     notes: list[dict[str, Any]] = field(default_factory=list)
@@ -330,6 +331,8 @@ class Stub:
         return self._answer(path)
 
     def _answer(self, path: str) -> Response:
+        if path == "notes/strong" and self.challenge:
+            return Response("{}", 401, {"WWW-Authenticate": self.challenge})
         if path == "notes/elsewhere":
             return redirect("http://127.0.0.1:9/steal", 307)  # type: ignore[return-value]
         if path == "notes/cookie":

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from authserver.crypto import client_secret_digest
+from authserver.manage import registration_tokens
 from authserver.store import Store
 from tests.cli.conftest import Run
 
@@ -120,3 +121,10 @@ def test_of_two_operators_who_add_the_same_client_one_wins(environ: dict[str, st
     client = store.clients.get("c")
     assert client is not None
     assert [known.digest for known in client.secrets] == [client_secret_digest(secret) for secret in secrets]
+
+
+def test_an_initial_access_token_is_printed_and_nothing_else(run: Run, store: Store):
+    token = run("client", "initial-access-token", "--uses", "2", "--days", "1").stdout.strip()
+    assert [registration_tokens.spend_initial(store, token) is not None for _ in range(3)] == [True, True, False]
+    for wrong in (("--uses", "0"), ("--days", "0"), ("--days", "400")):
+        run("client", "initial-access-token", *wrong, status=2)

@@ -9,10 +9,14 @@ OTHER_KEY = "fedcba9876543210fedcba9876543210"
 
 def test_keys_are_listed_without_their_private_part(run: Run):
     listed = json.loads(run("key", "list", "--json").stdout)
-    assert {(key["algorithm"], key["state"]) for key in listed} == {("RS256", "current"), ("ES256", "current")}
-    assert all(
-        set(key) == {"kid", "algorithm", "state", "created_at", "signs_at", "retires_at", "gone_at"} for key in listed
-    )
+    assert {(key["algorithm"], key["use"], key["state"]) for key in listed} == {
+        ("RS256", "sig", "current"),
+        ("ES256", "sig", "current"),
+        ("RSA-OAEP-256", "enc", "current"),
+        ("ECDH-ES", "enc", "current"),
+    }
+    shown = {"kid", "algorithm", "use", "state", "created_at", "signs_at", "retires_at", "gone_at"}
+    assert all(set(key) == shown for key in listed)
     assert listed[0]["kid"] in run("key", "list").stdout
 
 
@@ -21,12 +25,12 @@ def test_compromised_keys_are_gone_at_once(run: Run):
     run("key", "rotate", "--compromised")
     states = {key["kid"]: key["state"] for key in json.loads(run("key", "list", "--json").stdout)}
     assert {states[kid] for kid in before} == {"gone"}
-    assert sorted(state for kid, state in states.items() if kid not in before) == ["current", "current"]
+    assert sorted(state for kid, state in states.items() if kid not in before) == ["current"] * 4
 
 
 def test_a_new_secret_key_takes_over(run: Run):
     new = {"AUTHSERVER_SECRET_KEY": OTHER_KEY, "AUTHSERVER_SECRET_KEY_PREVIOUS": SECRET_KEY}
-    assert "sealed 2 values" in run("key", "reseal", **new).stdout
+    assert "sealed 4 values" in run("key", "reseal", **new).stdout
     assert "nothing keeps" in run("doctor", "--development", AUTHSERVER_SECRET_KEY=OTHER_KEY).stdout
     assert "cannot be opened" in run("doctor", "--development", status=1).stdout
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from authserver.identity.passwords import KIND, Passwords
+from authserver.records import Credential, Event
 from authserver.settings import Settings
 from authserver.store import Store
 from tests.cli.conftest import Run
@@ -54,3 +55,16 @@ def test_an_account_is_switched_off_and_on(run: Run):
     run("user", "enable", "alice")
     assert json.loads(run("user", "show", "alice", "--json").stdout)["disabled"] is False
     assert "no account" in run("user", "disable", "bob", status=1).stderr
+
+
+def test_a_lost_second_factor_is_taken_away(run: Run, store: Store):
+    sub = json.loads(run("user", "add", "alice", "--json").stdout)["sub"]
+    assert "no second factor" in run("user", "reset-second-factor", "alice", status=1).stderr
+    app = Credential(f"totp.{sub}", sub, "totp", "sealed", 0, 0)
+    code = Credential("digest", sub, "recovery", "", 0, 0)
+    store.credentials.exchange(sub, (), (app, code), Event("second_factor.added"))
+    run("user", "reset-second-factor", "alice")
+    assert store.credentials.of_user(sub, "totp") == store.credentials.of_user(sub, "recovery") == ()
+    names = [line.event.name for line in store.audit.list(0, 100)]
+    assert names.count("second_factor.removed") == 1
+    assert "no account" in run("user", "reset-second-factor", "bob", status=1).stderr

@@ -4,24 +4,24 @@ import json
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
-from joserfc.jwk import ECKey, RSAKey
 
 from pytest_authserver import AuthServer, Browser, RegisteredClient
 from pytest_authserver.live import serving
 from pytest_authserver.server import PASSWORD
-from tests.signing import pem
+from tests.signing import key
 
 CALLBACK = "http://127.0.0.1:1/callback"
 OPAQUE, JWT = "https://notes.test/", "https://almanac.test/"
 _PATIENCE = 60  # seconds
 
 Answer = Callable[[str], str]
+Visit = Callable[[AuthServer], Answer]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -70,14 +70,15 @@ def register(server: AuthServer) -> Callable[..., RegisteredClient]:
         if method == "none":
             members["grant_types"] = ["authorization_code", "refresh_token"]
         if method == "private_key_jwt":
-            members["jwks"] = {"keys": [_public(ECKey, "p256"), _public(RSAKey, "rsa")]}
+            members["jwks"] = {"keys": [public_key("p256"), public_key("rsa")]}
         return server.client(**members)
 
     return one
 
 
-def _public(kind: type[ECKey | RSAKey], name: str) -> dict[str, Any]:
-    return kind.import_key(pem(name), {"kid": name, "use": "sig"}).as_dict(private=False)
+def public_key(name: str) -> dict[str, Any]:
+    """Return the public half of a key of the tests, under its name."""
+    return key(name, kid=name, use="sig").as_dict(private=False)
 
 
 @pytest.fixture
@@ -85,6 +86,13 @@ def answer(server: AuthServer) -> Iterator[Answer]:
     """A function that opens an authorization request in a new browser, signs in, allows it, and gives the callback."""
     with _visitor(server, "allow") as visit:
         yield visit
+
+
+@pytest.fixture
+def visit_at() -> Iterator[Visit]:
+    """A function that gives the same for another server."""
+    with ExitStack() as open_visitors:
+        yield lambda at: open_visitors.enter_context(_visitor(at, "allow"))
 
 
 @pytest.fixture
@@ -121,7 +129,8 @@ def run_node(node_modules: Path, tmp_path: Path) -> Callable[..., dict[str, Any]
     def run(script: str, asked: dict[str, Any], answer: Answer) -> dict[str, Any]:
         # Node looks for packages beside the script.
         (tmp_path / "node_modules").symlink_to(node_modules)
-        shutil.copy(Path(__file__).parent / "npm" / script, tmp_path)
+        for name in (script, "tls.mjs"):
+            shutil.copy(Path(__file__).parent / "npm" / name, tmp_path)
         command = [shutil.which("node") or "node", script]
         with subprocess.Popen(
             command, cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

@@ -10,7 +10,7 @@ import pytest
 from authserver.crypto import Sealer
 from authserver.manage import clients
 from authserver.manage.errors import InvalidMetadata
-from authserver.settings import Settings
+from authserver.settings import Features, Settings
 from authserver.store import Store, open_store
 
 SECRET_KEY = "0123456789abcdef0123456789abcdef"
@@ -32,7 +32,8 @@ def manage_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def settings(manage_template: Path, tmp_path: Path) -> Settings:
     path = tmp_path / "authserver.db"
     shutil.copy(manage_template, path)
-    return Settings(development=True, database_url=f"sqlite:///{path}", secret_key=SECRET_KEY)
+    url, off = f"sqlite:///{path}", Features(jar=False)
+    return Settings(development=True, database_url=url, secret_key=SECRET_KEY, features=off)
 
 
 @pytest.fixture

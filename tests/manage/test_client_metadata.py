@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from authserver.manage.client_metadata import CODE, JWT_BEARER, TOKEN_EXCHANGE
 from authserver.manage.errors import InvalidMetadata
 from tests.manage.conftest import CB, Register, refusal
 from tests.manage.test_jwks import EC
@@ -62,6 +63,18 @@ def test_bad_redirect_uris_have_their_own_error_code(register: Register, uris: A
         ("require_pkce", 1),
         ("grace_seconds", 301),
         ("id_token_claims", 7),
+        ("exchange_audiences", ["no uri"]),
+        ("may_impersonate", "true"),
+        ("may_act", ["a"]),
+        ("id_jag_audiences", ["https://chat.example/"]),
+        ("id_jag_audiences", {"no uri": {"client_id": "a"}}),
+        ("id_jag_audiences", {"https://chat.example/": "a"}),
+        ("id_jag_audiences", {"https://chat.example/": {}}),
+        ("id_jag_audiences", {"https://chat.example/": {"client_id": 1}}),
+        ("id_jag_audiences", {"https://chat.example/": {"client_id": "a", "scope": ["b"]}}),
+        ("id_jag_audiences", {"https://chat.example/": {"client_id": "a", "resources": ["no uri"]}}),
+        ("id_jag_audiences", {"https://chat.example/": {"client_id": "a", "subject": "b"}}),
+        ("id_jag_audiences", {f"https://chat{number}.example/": {"client_id": "a"} for number in range(51)}),
     ],
 )
 def test_members_are_checked_one_by_one(register: Register, member: str, value: Any):
@@ -79,6 +92,10 @@ def test_members_are_checked_one_by_one(register: Register, member: str, value: 
         (
             {"grant_types": ["authorization_code", "client_credentials"], "token_endpoint_auth_method": "none"},
             "token_endpoint_auth_method",
+        ),
+        *(
+            ({"grant_types": [CODE, grant], "token_endpoint_auth_method": "none"}, "token_endpoint_auth_method")
+            for grant in (TOKEN_EXCHANGE, JWT_BEARER)
         ),
         ({"jwks": {"keys": [EC]}, "jwks_uri": "https://client.example/jwks"}, "jwks"),
         ({"token_endpoint_auth_method": "private_key_jwt"}, "jwks"),

@@ -146,9 +146,13 @@ def test_self_registration_cannot_say_what_an_administrator_decides(register: Re
         introspects_all=True,
         resource_server_for=["https://api.example/"],
         require_pkce=False,
+        exchange_audiences=["https://api.example/"],
+        may_impersonate=True,
+        id_jag_audiences={"https://chat.example/": {"client_id": "a"}},
         unknown=1,
     )
     assert answer["client_id"] != "chosen"
+    assert answer.keys().isdisjoint({"exchange_audiences", "may_impersonate", "id_jag_audiences"})
     assert answer["client_secret"] != "s" * 40
     assert not {"trusted", "introspects_all", "resource_server_for", "unknown"} & answer.keys()
     client = store.clients.get(answer["client_id"])

@@ -37,16 +37,16 @@ def test_what_is_shown_of_keys_is_not_their_private_part(store: Store, sealer: S
     assert repr(key.sealed) not in shown
 
 
-def test_the_first_keys_are_made_once(store: Store, sealer: Sealer):
-    assert keys.ensure_first(store, sealer, actor="test") is True
-    assert keys.ensure_first(store, sealer, actor="test") is False
+def test_the_first_keys_are_made_once(store: Store, settings: Settings, sealer: Sealer):
+    assert keys.ensure_first(store, sealer, settings, actor="test") is True
+    assert keys.ensure_first(store, sealer, settings, actor="test") is False
     assert [line.event.name for line in store.audit.list(0, 10)].count("key.first") == 1
 
 
-def test_keys_that_are_gone_are_not_replaced_silently(store: Store, sealer: Sealer):
+def test_keys_that_are_gone_are_not_replaced_silently(store: Store, settings: Settings, sealer: Sealer):
     store.audit.append(Event("key.first", "test"))
     with pytest.raises(ManageError, match="are gone"):
-        keys.ensure_first(store, sealer, actor="test")
+        keys.ensure_first(store, sealer, settings, actor="test")
 
 
 def test_rotation_publishes_the_next_keys(store: Store, settings: Settings, sealer: Sealer):

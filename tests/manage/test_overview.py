@@ -16,7 +16,7 @@ PRODUCTION = {"development": False, "issuer": "https://login.example.test"}
 
 
 def test_a_fresh_deployment_has_no_obstacle(store: Store, settings: Settings, sealer: Sealer):
-    keys.ensure_first(store, sealer, actor="test")
+    keys.ensure_first(store, sealer, settings, actor="test")
     assert overview.obstacles(store, settings) == []
     assert overview.overview(store)["signing_keys"] == 2
 

@@ -1,5 +1,6 @@
 """Protocol tests share one server: see tests/world.py."""
 
-from tests.world import alice, authserver, bob, client, public, service, stranger
+from tests.devices import box, own, screen
+from tests.world import alice, authserver, bob, client, node, public, service, stranger
 
-__all__ = ["alice", "authserver", "bob", "client", "public", "service", "stranger"]
+__all__ = ["alice", "authserver", "bob", "box", "client", "node", "own", "public", "screen", "service", "stranger"]

@@ -278,6 +278,15 @@ def test_the_kid_chooses_among_several_keys(authserver: AuthServer):
     _assert_bad(authserver, signed(claims(authserver, client), KEY))
 
 
+def test_a_key_for_encryption_signs_nothing_7517_4_2(authserver: AuthServer):
+    keys = {"keys": [jwk(kid="one", use="sig"), jwk(OTHER_KEY, kid="two", use="enc")]}
+    client = authserver.client(token_endpoint_auth_method="private_key_jwt", jwks=keys)
+    for headers in ({}, {"kid": "one"}):
+        _assert_good(authserver, signed(claims(authserver, client), KEY, **headers))
+    for headers in ({}, {"kid": "two"}):
+        _assert_bad(authserver, signed(claims(authserver, client), OTHER_KEY, **headers))
+
+
 def test_the_key_of_another_client_is_refused(authserver: AuthServer, keyed: RegisteredClient):
     keyed_client(authserver, OTHER_KEY)
     _assert_bad(authserver, signed(claims(authserver, keyed), OTHER_KEY))

@@ -14,7 +14,7 @@ SENTENCES = {name: value for name, value in vars(errors).items() if name.isupper
 REFUSALS = [
     value
     for _, value in inspect.getmembers(errors, inspect.isclass)
-    if issubclass(value, errors.Refusal) and value not in {errors.Refusal, errors.SlowDown}
+    if issubclass(value, errors.Refusal) and value not in {errors.Refusal, errors.SlowDown, errors.UseDPoPNonce}
 ]
 
 

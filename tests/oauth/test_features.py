@@ -8,12 +8,14 @@ import pytest
 
 from authserver import registry
 from authserver.oauth.features import Selection
-from authserver.settings import Features
+from authserver.sections import Features, Registration
 from pytest_authserver import AuthServer
+from tests.details import TYPES
 
 MODULES = [module for name, module in sorted(sys.modules.items()) if name.startswith(("authserver.o",))]
 SWITCHES = sorted({module.FEATURE for module in MODULES if hasattr(module, "FEATURE")})
 ALL_OFF = Features(**dict.fromkeys(Features.model_fields, False))
+ALL_ON = Features(**dict.fromkeys(Features.model_fields, True))
 
 
 def _modules(switch: str) -> list[ModuleType]:
@@ -30,16 +32,20 @@ def _entries(selection: object) -> list[object]:
     return parts
 
 
+def test_every_switch_of_the_settings_switches_something():
+    assert set(SWITCHES) == set(Features.model_fields)
+
+
 @pytest.mark.parametrize("switch", SWITCHES)
 def test_no_step_of_what_is_off_is_left(switch: str):
     names = {module.__name__ for module in _modules(switch)}
-    on, off = Selection(registry, Features()), Selection(registry, Features(**{switch: False}))
+    on, off = Selection(registry, ALL_ON), Selection(registry, ALL_ON.model_copy(update={switch: False}))
     assert any(getattr(part, "__module__", "") in names for part in _entries(on))
     assert not any(getattr(part, "__module__", "") in names for part in _entries(off))
 
 
 def test_what_is_left_keeps_its_order():
-    whole, rest = vars(Selection(registry, Features())), vars(Selection(registry, ALL_OFF))
+    whole, rest = vars(Selection(registry, ALL_ON)), vars(Selection(registry, ALL_OFF))
     for name, value in rest.items():
         if isinstance(value, tuple):
             assert list(value) == [entry for entry in whole[name] if entry in value]
@@ -62,14 +68,21 @@ def test_the_metadata_is_silent_about_what_is_off(authserver: AuthServer, tmp_pa
     on, off = (at.get("/.well-known/openid-configuration").json() for at in (authserver, server))
     server.close()
     assert on.keys() >= off.keys()
+    # Registration is announced where it is open, and types of authorization details where there are some.
+    settings = authserver.settings.model_copy(
+        update={"registration": Registration(mode="open"), "authorization_details_types": TYPES}
+    )
     announced = set().union(
         *(
-            module.metadata(authserver.server, authserver.settings).keys()
+            module.metadata(authserver.server, settings).keys()
             for module in _modules(switch)
             if hasattr(module, "metadata")
         )
     )
-    assert announced
+    names = {module.__name__ for module in _modules(switch)}
+    grants = {grant.GRANT_TYPE for grant in registry.GRANTS if grant.__module__ in names}
+    assert announced or grants
+    assert grants.isdisjoint(off["grant_types_supported"])
     # What others say of it, too, is a plain "no" (OpenID Connect Discovery 1.0, 3).
     assert not any(off.get(name) for name in announced)
 

@@ -54,8 +54,14 @@ def test_everything_that_steers_a_client_is_there_2(authserver: AuthServer):
     document = authserver.get(PATH).json()
     assert NAMES - document.keys() == set()
     assert document["response_types_supported"] == ["code"]
-    assert set(document["response_modes_supported"]) == {"query", "fragment", "form_post"}
-    assert set(document["grant_types_supported"]) == {"authorization_code", "refresh_token", "client_credentials"}
+    assert {"query", "fragment", "form_post"} <= set(document["response_modes_supported"])
+    assert set(document["grant_types_supported"]) == {
+        "authorization_code",
+        "refresh_token",
+        "client_credentials",
+        "urn:ietf:params:oauth:grant-type:device_code",
+        "urn:ietf:params:oauth:grant-type:token-exchange",
+    }
     assert document["code_challenge_methods_supported"] == ["S256"]
 
 
@@ -141,10 +147,13 @@ def test_every_key_has_a_name_an_algorithm_and_a_use(authserver: AuthServer):
     assert answer.headers["content-type"] in {"application/json", "application/jwk-set+json"}
     assert "max-age=" in answer.headers["cache-control"]
     keys = answer.json()["keys"]
-    assert [key["alg"] for key in keys] == ["RS256", "ES256"]
-    assert [key["kty"] for key in keys] == ["RSA", "EC"]
+    assert [(key["alg"], key["kty"], key["use"]) for key in keys] == [
+        ("RS256", "RSA", "sig"),
+        ("ES256", "EC", "sig"),
+        ("RSA-OAEP-256", "RSA", "enc"),
+        ("ECDH-ES", "EC", "enc"),
+    ]
     assert len({key["kid"] for key in keys}) == len(keys)
-    assert {key["use"] for key in keys} == {"sig"}
 
 
 def test_no_private_or_shared_key_is_in_it(authserver: AuthServer):

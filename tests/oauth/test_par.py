@@ -192,6 +192,14 @@ def test_the_reference_is_bound_to_the_client_that_pushed_2_2(
     assert_shown(authserver.browser(alice).visit_request({"request_uri": reference}), "invalid_request_uri")
 
 
+def test_of_two_references_neither_counts_4(authserver: AuthServer, trusted: RegisteredClient, alice: User):
+    good = _push(authserver, trusted)
+    for both in ([good, _push(authserver, trusted)], [good, good], ["https://client.test/request", good]):
+        page = authserver.browser(alice).visit_request({"client_id": trusted.client_id, "request_uri": both})
+        assert_shown(page, "invalid_request_uri")
+    code_of(_open(authserver.browser(alice), trusted, good))
+
+
 @pytest.mark.parametrize("reference", [PREFIX, PREFIX + "x" * 43, PREFIX + "\N{SNOWMAN}", PREFIX + "../x" * 300])
 def test_a_guessed_reference_is_shown_not_redirected_4(
     authserver: AuthServer, trusted: RegisteredClient, alice: User, reference: str
@@ -255,6 +263,9 @@ def test_what_has_changed_since_the_push_counts_7_4(authserver: AuthServer, alic
     assert_sent_back(_open(authserver.browser(alice), client, pushed["a"]), "invalid_scope", client)
     _replace(authserver, client, {**members, "redirect_uris": ["https://elsewhere.test/"]})
     assert_shown(_open(authserver.browser(alice), client, pushed["b"]), "invalid_redirect_uri")
+    clients.set_disabled(authserver.store, client.client_id, disabled=True, actor="test")
+    authserver.server.forget()
+    assert_shown(_open(authserver.browser(alice), client, pushed["b"]), "invalid_client")
 
 
 def _replace(authserver: AuthServer, client: RegisteredClient, members: dict[str, Any]) -> None:
@@ -326,6 +337,18 @@ def test_switched_off_nothing_of_it_is_left(tmp_path: Path):
         assert not [name for name in server.get("/.well-known/openid-configuration").json() if "pushed" in name]
         assert server.push(client, server.pkce()).status_code == 404
         page = server.browser(user).visit_request(server.request(client, server.pkce(), request_uri=PREFIX + "x" * 43))
-        assert_sent_back(page, "request_uri_not_supported", client)
+        assert_shown(page, "invalid_request_uri")
+    finally:
+        server.close()
+
+
+def test_switched_off_a_client_that_has_to_push_gets_no_weaker_way_6(tmp_path: Path):
+    server = AuthServer(tmp_path)
+    user, client = server.user(), server.client(require_pushed_authorization_requests=True, trusted=True)
+    server.close()
+    server = AuthServer(tmp_path, features={"par": False})
+    try:
+        page = server.browser(user).visit_request(server.request(client, server.pkce(), state="s"))
+        assert_sent_back(page, "invalid_request", client, state="s")
     finally:
         server.close()

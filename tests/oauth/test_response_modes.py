@@ -4,6 +4,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from authserver.manage.errors import InvalidMetadata
 from authserver.records import User
 from pytest_authserver import AuthServer, RegisteredClient
 from tests.world import ask, assert_sent_back, code_of
@@ -45,7 +46,7 @@ def test_errors_go_out_in_the_mode_that_was_asked_for(
     assert answer["iss"] == authserver.issuer
 
 
-@pytest.mark.parametrize("mode", ["jwt", "query.jwt", "web_message", "Query", "form_post ", "\N{SNOWMAN}"])
+@pytest.mark.parametrize("mode", ["JWT", "query.JWT", "jwt.query", "web_message", "Query", "form_post ", "\N{SNOWMAN}"])
 def test_an_unknown_mode_is_refused_in_the_default_mode(
     authserver: AuthServer, client: RegisteredClient, alice: User, mode: str
 ):
@@ -107,3 +108,35 @@ def test_a_code_by_form_post_can_be_redeemed(authserver: AuthServer, client: Reg
     page = ask(authserver, client, alice, response_mode="form_post", code_challenge=pkce.challenge)
     parameters = {"code": page.form("code").fields["code"], "code_verifier": pkce.verifier}
     assert authserver.token(client, grant_type="authorization_code", **parameters).status_code == 200
+
+
+# FAPI 2.0 Message Signing: clients that are registered for some modes (signed ones: see test_jarm.py).
+
+
+def test_a_client_may_use_only_the_modes_that_it_is_registered_for(authserver: AuthServer, alice: User):
+    client = authserver.client(trusted=True, response_modes=["query", "form_post"])
+    assert code_of(ask(authserver, client, alice))
+    assert ask(authserver, client, alice, response_mode="form_post").form("code")
+    for mode in ("fragment", "jwt", "form_post.jwt", "x"):
+        page = ask(authserver, client, alice, response_mode=mode, state="s")
+        assert_sent_back(page, "invalid_request", client, state="s")
+
+
+def test_the_default_mode_is_refused_where_it_is_not_registered(authserver: AuthServer, alice: User):
+    client = authserver.client(trusted=True, response_modes=["fragment"])
+    page = ask(authserver, client, alice)
+    assert_sent_back(page, "invalid_request", client)
+    assert urlsplit(page.location).fragment, "in the mode that the client expects"
+    assert code_of(ask(authserver, client, alice, response_mode="fragment"))
+
+
+def test_a_client_without_any_mode_gets_no_code(authserver: AuthServer, alice: User):
+    client = authserver.client(trusted=True, response_modes=[])
+    for mode in (None, "query", "jwt"):
+        assert_sent_back(ask(authserver, client, alice, response_mode=mode), "invalid_request", client)
+
+
+@pytest.mark.parametrize("modes", ["jwt", ["jwt", "web_message"], [1], {"query": 1}, [["query"]]])
+def test_other_modes_are_not_registered(authserver: AuthServer, modes: object):
+    with pytest.raises(InvalidMetadata):
+        authserver.client(response_modes=modes)

@@ -113,28 +113,56 @@ def test_the_steps_run_in_this_order():
     def names(steps: tuple[object, ...]) -> list[str]:
         return [f"{step.__module__.rpartition('.')[2]}.{step.__name__}" for step in steps]  # type: ignore[attr-defined]
 
-    assert names(registry.AUTHORIZE_RESOLVE) == ["par.load", "redirect_uri.check"]
+    assert names(registry.AUTHORIZE_RESOLVE) == [
+        "client_id_metadata.resolve",
+        "par.load",
+        "jar.unpack",
+        "redirect_uri.check",
+    ]
     assert names(registry.AUTHORIZE_CHECK) == [
         "response_modes.check",
+        "jarm.check",
         "parameters.single",
         "par.require",
+        "jar.require",
         "authorization_code.check_state",
         "authentication_request.unsupported",
         "authorization_code.check_response_type",
+        "rar.check",
         "scope.check",
         "pkce.challenge",
         "resource.check",
+        "rar.add_resources",
+        "dpop.code_binding",
         "authentication_request.nonce",
         "authentication_request.prompt",
         "authentication_request.max_age",
-        "authentication_request.acr_values",
+        "step_up.acr_values",
         "authentication_request.hints",
     ]
     assert names(registry.AUTHORIZE_FINISH) == ["par.complete"]
-    assert names(registry.AUTHORIZE_RESPOND) == ["issuer.add"]
-    assert names(registry.TOKEN_CHECK) == ["pkce.verify", "resource.narrow"]
-    assert names(registry.TOKEN_CLAIMS) == ["access_token.session", "access_token.confirmation"]
-    assert names(registry.TOKEN_RESPOND) == ["id_token.add"]
+    assert names(registry.AUTHORIZE_GRANT) == ["client_id_metadata.keep"]
+    assert names(registry.AUTHORIZE_RESPOND) == ["issuer.add", "jarm.sign"]
+    assert names(registry.PUSH_PREPARE) == ["dpop.proof"]
+    assert names(registry.DEVICE_CHECK) == ["rar.check", "scope.check", "resource.check", "rar.add_resources"]
+    assert names(registry.TOKEN_PREPARE) == ["dpop.proof", "dpop.require", "mtls.certificate", "rar.check"]
+    assert names(registry.TOKEN_CHECK) == [
+        "pkce.verify",
+        "rar.narrow",
+        "resource.narrow",
+        "rar.limit",
+        "dpop.binding",
+        "mtls.binding",
+    ]
+    assert names(registry.TOKEN_CLAIMS) == [
+        "access_token.session",
+        "access_token.confirmation",
+        "rar.claim",
+        "token_exchange.actor",
+    ]
+    assert names(registry.TOKEN_RESPOND) == ["rar.echo", "id_token.add"]
+    assert names(registry.INTROSPECTION_RESPOND) == ["introspection_jwt.sign"]
+    assert names(registry.USERINFO_CHECK) == ["dpop.resource_proof", "mtls.shown"]
 
 
 def test_both_ways_into_the_protocol_answer_alike(tmp_path: Path):

@@ -179,11 +179,10 @@ def test_a_confidential_client_at_a_claimable_address_is_remembered(authserver: 
     assert not _asks(_open(authserver, browser, native))
 
 
-@pytest.mark.parametrize("origin", ["registration", "document"])
-def test_a_self_registered_client_is_remembered_for_the_session_only(authserver: AuthServer, origin: str):
-    user = authserver.user(f"consent-{origin}")
+def test_a_self_registered_client_is_remembered_for_the_session_only(authserver: AuthServer):
+    user = authserver.user("consent-registration")
     metadata = {"redirect_uris": ["https://self.test/cb"], "client_name": "Self", "scope": "openid profile"}
-    answer = clients.register(authserver.store, authserver.sealer, metadata, actor="", origin=origin)
+    answer = clients.register(authserver.store, authserver.sealer, metadata, actor="", origin="registration")
     itself = RegisteredClient(answer["client_id"], answer["client_secret"], "https://self.test/cb", answer)
     browser = authserver.browser(user)
     _allow(authserver, browser, itself)

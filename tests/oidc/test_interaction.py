@@ -222,6 +222,19 @@ def test_a_scope_that_was_taken_away_is_not_granted(authserver: AuthServer, aski
         assert grant.client_id != asking.client_id or "email" not in grant.scope
 
 
+def test_a_client_that_takes_signed_answers_only_by_now_gets_no_other(
+    authserver: AuthServer, asking: RegisteredClient, alice: User
+):
+    browser = authserver.browser(alice)
+    page, _ = _begin(authserver, browser, asking)
+    registered = authserver.store.clients.get(asking.client_id)
+    assert registered is not None
+    metadata, members = {**registered.metadata, "response_modes": ["jwt"]}, authserver.server.registry.CLIENT_METADATA
+    clients.update(authserver.store, authserver.sealer, asking.client_id, metadata, actor="test", members=members)
+    authserver.server.forget()
+    assert_shown(browser.allow(page), "invalid_client")
+
+
 def test_a_session_that_ended_meanwhile_gets_no_code(authserver: AuthServer, asking: RegisteredClient):
     user = authserver.user("interaction-ended")
     browser = authserver.browser(user)

@@ -7,7 +7,7 @@ from pytest_authserver import AuthServer, signing_keys
 def test_every_server_has_the_same_keys_sealed_under_its_own_secret():
     first, second = (signing_keys.sealed(Sealer(letter * 40)) for letter in "ab")
     assert [key.kid for key in first] == [key.kid for key in second]
-    assert [key.algorithm for key in first] == ["RS256", "ES256"]
+    assert [key.algorithm for key in first] == ["RS256", "ES256", "RSA-OAEP-256", "ECDH-ES"]
     assert not {key.sealed for key in first} & {key.sealed for key in second}
 
 

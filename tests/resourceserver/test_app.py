@@ -60,6 +60,13 @@ def test_a_note_is_written_listed_and_removed_by_its_owner(client: FlaskClient) 
     assert client.get("/notes", headers=_as("alice")).json["notes"] == []
 
 
+def test_the_server_asks_for_signed_answers_where_it_is_told_to(issuer: StubIssuer, settings: Settings) -> None:
+    for wanted, accept in ((False, "application/json"), (True, "application/token-introspection+jwt")):
+        asked = create_app(settings.model_copy(update={"signed_introspection": wanted})).test_client()
+        asked.get("/notes", headers=_as("alice"))
+        assert issuer.seen[-1][0]["Accept"] == accept
+
+
 def test_somebody_elses_note_is_not_found_and_stays(client: FlaskClient) -> None:
     note = client.post("/notes", json={"text": "mine"}, headers=_as("alice")).json["note"]
     assert client.get("/notes", headers=_as("bob")).json["notes"] == []

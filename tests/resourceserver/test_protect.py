@@ -41,6 +41,12 @@ def client(issuer: StubIssuer, by_asking: Verifier) -> Iterator[FlaskClient]:
     def fresh(token: AccessToken) -> object:
         return "fresh"
 
+    @app.post("/payments/<amount>")
+    @protect(by_asking, details=("payment",))
+    def pay(token: AccessToken, amount: str) -> object:
+        allowed = any(detail["amount"] == amount for detail in token.details("payment"))
+        return ("paid", 200) if allowed else ("not that much", 403)
+
     return app.test_client()
 
 
@@ -162,3 +168,29 @@ def test_no_token_is_logged_at_any_level(
     assert caplog.records
     assert "SECRET" not in caplog.text
     assert "cnM6c2VjcmV0" not in caplog.text
+
+
+def test_what_the_token_allows_in_detail_is_the_views_to_compare(client: FlaskClient, issuer: StubIssuer) -> None:
+    details = [{"type": "files", "actions": ["read"]}, {"type": "payment", "amount": "1.00"}]
+    issuer.answers["detailed"] = issuer.active(AUDIENCE, authorization_details=details)
+    assert client.post("/payments/1.00", headers=_bearer("detailed")).text == "paid"
+    assert client.post("/payments/2.00", headers=_bearer("detailed")).status_code == 403
+
+
+@pytest.mark.parametrize("members", [{}, {"authorization_details": []}, {"authorization_details": [{"type": "files"}]}])
+def test_a_token_without_details_of_the_type_is_not_enough(
+    client: FlaskClient, issuer: StubIssuer, members: dict[str, object]
+) -> None:
+    issuer.answers["plain"] = issuer.active(AUDIENCE, **members)
+    response = client.post("/payments/1.00", headers=_bearer("plain"))
+    assert response.status_code == 403
+    assert response.headers["WWW-Authenticate"].startswith('Bearer error="insufficient_scope"')
+    assert "authorization details" in response.text
+
+
+@pytest.mark.parametrize(
+    "value", ["payment", {"type": ["payment"]}, ["payment"], [{}], [{"type": 1}], [None], {"type": "a"}]
+)
+def test_details_of_another_form_are_no_answer(client: FlaskClient, issuer: StubIssuer, value: object) -> None:
+    issuer.answers["odd"] = issuer.active(AUDIENCE, authorization_details=value)
+    assert client.get("/things/a", headers=_bearer("odd")).status_code == 503

@@ -24,6 +24,21 @@ def test_a_code_gives_its_grant_once(store: Store, code: bytes):
     assert store.grants.redeem(code, "client") is None
 
 
+def test_a_code_is_bound_when_it_is_redeemed_unless_it_was_before(store: Store, code: bytes):
+    store.grants.open(a_grant("bound", cnf="first"), digest("bound"), NOW + MINUTE)
+    for grant_id, its_code, cnf in (("grant", code, "second"), ("bound", digest("bound"), "first")):
+        assert store.grants.redeem(its_code, "client", "second") == a_grant(grant_id, cnf=cnf)
+        assert store.grants.get(grant_id) == a_grant(grant_id, cnf=cnf)
+
+
+def test_a_grant_is_bound_once(store: Store, code: bytes):
+    assert store.grants.bind("grant", "first")
+    for cnf in ("first", "second"):
+        assert not store.grants.bind("grant", cnf)
+    assert store.grants.get("grant") == a_grant(cnf="first")
+    assert not store.grants.bind("unknown", "first")
+
+
 def test_a_code_that_comes_back_revokes_its_grant_and_is_audited_once(store: Store, code: bytes):
     store.grants.redeem(code, "client")
     assert store.grants.get("grant") == a_grant()

@@ -1,6 +1,7 @@
 """Every verb does the same when its statements are run by SQLAlchemy itself, and the same on both databases."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,11 @@ def tell_of_records(do: Do) -> None:
     do("clients", "update", a_client(scope="openid"), EVENT)
     do("clients", "get", "client")
     do("clients", "all")
+    described = replace(a_client("https://app.example/client.json"), origin="document", updated_at=NOW)
+    do("clients", "keep_document", described)
+    do("clients", "keep_document", replace(described, updated_at=NOW + 1, metadata={}))
+    do("clients", "add", replace(a_client("self"), origin="registration"), EVENT)
+    do("clients", "expire", NOW + DAY)
     do("resources", "add", BOOKS, EVENT)
     do("resources", "update", BOOKS, EVENT)
     do("resources", "get", "urn:books")
@@ -117,7 +123,12 @@ def tell_of_records(do: Do) -> None:
     do("credentials", "add", Credential("c", "sub-2", "totp", "x", NOW, NOW), EVENT)
     do("credentials", "upgrade", "c", "x", "y")
     do("credentials", "of_user", "sub-2", "totp")
+    do("credentials", "of_kind", "totp")
     do("credentials", "remove", "c", EVENT)
+    codes = tuple(Credential(f"r{number}", "sub-2", "recovery", "", NOW, NOW) for number in range(2))
+    do("credentials", "exchange", "sub-2", ("recovery",), codes, EVENT)
+    do("credentials", "exchange", "sub-2", ("totp",), codes, EVENT)
+    do("credentials", "exchange", "sub-2", ("totp", "recovery"), (), EVENT)
 
 
 def tell_of_sessions(recorder: Recorder, now: int) -> None:
@@ -142,6 +153,8 @@ def tell_of_tokens(do: Do, now: int) -> None:
     do("grants", "open", a_grant("grant", now=now, sid="s"), digest("code"), now + MINUTE)
     do("grants", "open", a_grant("again", now=now), digest("code"), now + MINUTE)
     do("grants", "redeem", digest("code"), "client")
+    do("grants", "bind", "again", "{}")
+    do("grants", "bind", "again", "{}")
     do("grants", "get", "grant")
     do("grants", "of_user", "sub-1")
     do("tokens", "add", an_access_token(now=now), a_refresh_token(now=now))
@@ -182,6 +195,8 @@ def tell_of_short_lives(do: Do, now: int) -> None:
     do("keys", "add", SigningKey("k2", "RS256", b"s", "{}", 1, 2, 3, 4, 5), EVENT)
     do("keys", "set_times", "k2", 8, 9, EVENT)
     do("keys", "reseal", "k2", b"s", b"r")
+    do("keys", "add_missing", SigningKey("k3", "ECDH-ES", b"s", "{}", 1, 2, 3, now + DAY, now + DAY), now, EVENT)
+    do("keys", "add_missing", SigningKey("k4", "ECDH-ES", b"s", "{}", 1, 2, 3, now + DAY, now + DAY), now, EVENT)
     do("keys", "all")
     end = now + MINUTE
     do("ephemeral", "put", "a", "k", "v", end, "o")

@@ -136,3 +136,20 @@ def test_credentials_are_added_rehashed_and_removed(store: Store):
     assert not store.credentials.upgrade("c-1", "old", "newer")
     assert store.credentials.remove("c-1", EVENT)
     assert not store.credentials.remove("c-1", EVENT)
+
+
+@pytest.mark.usefixtures("still")
+def test_credentials_are_exchanged_all_together_or_not_at_all(store: Store):
+    store.users.add(a_user(), None, EVENT)
+    codes = [Credential(f"r-{number}", "sub-1", "recovery", "", NOW, NOW) for number in range(3)]
+    app = Credential("app", "sub-1", "totp", "sealed", NOW, NOW)
+    assert store.credentials.exchange("sub-1", ("recovery",), (app, *codes[:2]), EVENT) == 0
+    assert store.credentials.of_kind("totp") == (app,)
+    with pytest.raises(Conflict):
+        store.credentials.exchange("sub-1", ("recovery",), (codes[2], app), EVENT)
+    assert store.credentials.of_user("sub-1", "recovery") == (codes[0], codes[1])
+    assert store.credentials.exchange("sub-1", ("recovery",), codes[2:], EVENT) == 2
+    assert store.credentials.of_user("sub-1", "recovery") == (codes[2],)
+    assert store.credentials.exchange("sub-1", ("totp", "recovery"), (), EVENT) == 2
+    with pytest.raises(Conflict):
+        store.credentials.exchange("nobody", ("totp",), (replace(app, sub="nobody"),), EVENT)

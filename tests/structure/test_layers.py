@@ -17,7 +17,7 @@ LINES: tuple[frozenset[str], ...] = (
     frozenset({"manage", "identity"}),
     frozenset({"keys", "outbound", "mail", "audit", "limits"}),
     frozenset({"store"}),
-    frozenset({"records", "settings", "crypto", "clock", "jwt", "log"}),
+    frozenset({"records", "settings", "sections", "crypto", "clock", "guarded", "json_schema", "jwt", "log"}),
 )
 LINE_OF = {name: number for number, line in enumerate(LINES) for name in line}
 
@@ -54,7 +54,15 @@ FLASK = (
     "bff.views",
     "pytest_authserver",
 )
-SQL = ("authserver.store", "migrations", "resourceserver.resources", "resourceserver.notes", "bff.store", "bff.tables")
+SQL = (
+    "authserver.store",
+    "migrations",
+    "resourceserver.database",
+    "resourceserver.notes",
+    "resourceserver.used_proofs",
+    "bff.store",
+    "bff.tables",
+)
 ROOMS_OF = {
     "flask": FLASK,
     "werkzeug": FLASK,
@@ -75,7 +83,7 @@ ROOMS_OF = {
     ),
     "jwt": ("resourceserver", "bff", "pytest_authserver"),
     "httpx2": ("authserver.outbound", "resourceserver", "bff", "pytest_authserver"),
-    "httpcore2": ("authserver.outbound", "resourceserver", "bff"),
+    "httpcore2": ("authserver.outbound", "authserver.guarded", "resourceserver", "bff"),
     "argon2": ("authserver.crypto", "authserver.identity"),
     "granian": (
         "authserver.cli",

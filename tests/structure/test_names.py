@@ -15,6 +15,7 @@ ENGINE = {
     "authserver.oauth.server",
     "authserver.oauth.request",
     "authserver.oauth.errors",
+    "authserver.oauth.encryption",
     "authserver.oauth.parameters",
     "authserver.oauth.issue",
     "authserver.oauth.features",

@@ -1,18 +1,26 @@
 """Takes a picture of every page in every look, into var/screenshots: ``python -m tests.web.preview [page …]``."""
 
+import json
 import sys
 import tempfile
+from base64 import b32decode
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
 from playwright.sync_api import Page
 
 from pytest_authserver.live import serving
+from pytest_authserver.records import RegisteredClient
 from pytest_authserver.server import PASSWORD, AuthServer
+from tests.authenticator import Authenticator
+from tests.devices import begin, device_client
 from tests.servers.chromium import running_chromium
 
 LOOKS = {"phone": (375, 740), "desktop": (1280, 800), "small": (320, 568)}
+_NUMBERS = count()
 FOLDER = Path("var/screenshots")
 
 
@@ -20,7 +28,7 @@ def main(wanted: list[str]) -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory() as folder,
-        serving(Path(folder), limits={"sign_in_per_address": 1000}) as server,
+        serving(Path(folder), limits={"sign_in_per_address": 1000}, authorization_details_types=DETAILS) as server,
         running_chromium() as chromium,
     ):
         world(server)
@@ -38,6 +46,29 @@ def main(wanted: list[str]) -> None:
                 context.close()
 
 
+def _object(**properties: Any) -> dict[str, Any]:
+    return {"type": "object", "additionalProperties": False, "required": [*properties], "properties": properties}
+
+
+DETAILS = {
+    "payment": {
+        "description": "Pay {amount.value} {amount.currency} to {creditor}",
+        "resources": ["https://bank.example"],
+        "json_schema": _object(
+            amount=_object(value={"type": "string"}, currency={"enum": ["EUR"]}),
+            creditor={"type": "string"},
+            creditorAccount=_object(iban={"type": "string"}),
+            reference={"type": "string"},
+        ),
+    },
+    "folder": {
+        "description": "Work on a folder: {actions}",
+        "resources": ["https://api.example"],
+        "json_schema": _object(actions={"type": "array", "items": {"type": "string"}}, identifier={"type": "string"}),
+    },
+}
+
+
 def world(server: AuthServer) -> None:
     server.user("alice", name="Alice Example", phone_number="+31 20 555 0100", locale="en-NL")
     server.user("bob")
@@ -46,13 +77,16 @@ def world(server: AuthServer) -> None:
         name="Photo archive",
         scopes={"photos:read": "See your photos and albums", "photos:write": "Add photos to your albums"},
     )
+    server.resource("https://bank.example", name="First Bank of the Pacific", scopes={})
     members = {
+        "authorization_details_types": ["payment", "folder"],
         "redirect_uris": ["https://photos.example/callback"],
         "scope": "openid profile email offline_access photos:read photos:write",
         "policy_uri": "https://photos.example/privacy",
         "tos_uri": "https://photos.example/terms",
     }
     server.client(client_id="photos", client_name="Holiday Photos", **members)
+    device_client(server, client_id="frame", client_name="Kitchen picture frame", scope=members["scope"])
 
 
 def start(server: AuthServer, page: Page, **parameters: str) -> None:
@@ -97,6 +131,55 @@ def consent(server: AuthServer, page: Page) -> None:
     log_in(page)
 
 
+def device(server: AuthServer, page: Page) -> None:
+    page.goto(f"{server.issuer}/device")
+
+
+def device_link(server: AuthServer, page: Page) -> None:
+    frame = RegisteredClient("frame", "", "", {})
+    codes = begin(server, frame, scope="openid offline_access photos:read", resource="https://api.example")
+    page.goto(codes["verification_uri_complete"])
+
+
+def device_wrong(server: AuthServer, page: Page) -> None:
+    device(server, page)
+    page.fill("#user_code", "WDJ-MJHT")
+    page.click("#device-submit")
+
+
+def device_sign_in(server: AuthServer, page: Page) -> None:
+    device_link(server, page)
+    page.click("#device-submit")
+
+
+def device_confirm(server: AuthServer, page: Page) -> None:
+    device_sign_in(server, page)
+    log_in(page)
+
+
+def device_done(button: str) -> Callable[[AuthServer, Page], None]:
+    def show(server: AuthServer, page: Page) -> None:
+        device_confirm(server, page)
+        page.click(button)
+
+    return show
+
+
+def consent_in_detail(server: AuthServer, page: Page) -> None:
+    details = [
+        {
+            "type": "payment",
+            "amount": {"value": "1234.50", "currency": "EUR"},
+            "creditor": "<b>Merchant</b> " + "Aotearoa " * 9,
+            "creditorAccount": {"iban": "DE02100100109307118603"},
+            "reference": "x" * 90,
+        },
+        {"type": "folder", "actions": ["read", "write"], "identifier": "/holidays/2026"},
+    ]
+    start(server, page, scope="openid photos:read", authorization_details=json.dumps(details))
+    log_in(page)
+
+
 def account(path: str) -> Callable[[AuthServer, Page], None]:
     def show(server: AuthServer, page: Page) -> None:
         page.goto(f"{server.issuer}/login")
@@ -121,6 +204,68 @@ def password_refused(server: AuthServer, page: Page) -> None:
     page.click("#password-submit")
 
 
+def set_up(server: AuthServer, page: Page) -> str:
+    """Leave somebody with an app, and the recovery codes on the page; return the name."""
+    # A code counts once for each account, and this goes faster than codes change.
+    name = f"dora{next(_NUMBERS)}"
+    server.user(name)
+    page.goto(f"{server.issuer}/login")
+    log_in(page, name)
+    page.goto(f"{server.issuer}/account/second-factor")
+    app = Authenticator(b32decode(page.inner_text("#secret").replace(" ", "")), [])
+    page.fill("#code", app.code())
+    page.click("#second-factor-add")
+    page.wait_for_selector("#recovery-codes")
+    return name
+
+
+def set_up_page(server: AuthServer, page: Page) -> None:
+    account("/account/second-factor")(server, page)
+
+
+def set_up_refused(server: AuthServer, page: Page) -> None:
+    set_up_page(server, page)
+    page.fill("#code", "000000")
+    page.click("#second-factor-add")
+
+
+def recovery_codes(server: AuthServer, page: Page) -> None:
+    set_up(server, page)
+
+
+def second_factor_on(server: AuthServer, page: Page) -> None:
+    set_up(server, page)
+    page.goto(f"{server.issuer}/account/second-factor")
+
+
+def security_on(server: AuthServer, page: Page) -> None:
+    set_up(server, page)
+    page.click("#codes-kept")
+
+
+def second_step(server: AuthServer, page: Page) -> None:
+    name = set_up(server, page)
+    page.context.clear_cookies()
+    start(server, page)
+    log_in(page, name)
+
+
+def second_step_refused(server: AuthServer, page: Page) -> None:
+    second_step(server, page)
+    page.fill("#code", "000000")
+    page.click("#second-factor-submit")
+
+
+def second_step_recovery(server: AuthServer, page: Page) -> None:
+    second_step(server, page)
+    page.click("#use-recovery")
+
+
+def offer(server: AuthServer, page: Page) -> None:
+    start(server, page, acr_values="urn:authserver:mfa")
+    log_in(page)
+
+
 def logged_out(server: AuthServer, page: Page) -> None:
     account("/logout")(server, page)
     page.click("#logout-confirm")
@@ -135,6 +280,14 @@ PAGES: dict[str, Callable[[AuthServer, Page], None]] = {
     "login_refused": login_refused,
     "select_account": select_account,
     "consent": consent,
+    "consent_in_detail": consent_in_detail,
+    "device": device,
+    "device_link": device_link,
+    "device_wrong": device_wrong,
+    "device_sign_in": device_sign_in,
+    "device_confirm": device_confirm,
+    "device_allowed": device_done("#device-allow"),
+    "device_denied": device_done("#device-deny"),
     "profile": account("/account"),
     "security": account("/account/security"),
     "password_refused": password_refused,
@@ -142,6 +295,15 @@ PAGES: dict[str, Callable[[AuthServer, Page], None]] = {
     "apps": apps,
     "logout": account("/logout"),
     "logged_out": logged_out,
+    "second_factor_set_up": set_up_page,
+    "second_factor_refused": set_up_refused,
+    "second_factor_on": second_factor_on,
+    "recovery_codes": recovery_codes,
+    "security_on": security_on,
+    "second_step": second_step,
+    "second_step_refused": second_step_refused,
+    "second_step_recovery": second_step_recovery,
+    "offer": offer,
     "error": error,
 }
 

@@ -13,6 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_authserver import AuthServer, Browser, Form, Page, RegisteredClient
+from pytest_authserver.server import PASSWORD
+from tests.authenticator import enrol
 from tests.web.bad_values import BAD_VALUES
 
 FORM = "application/x-www-form-urlencoded"
@@ -27,6 +29,22 @@ def _visit(path: str) -> Open:
     return lambda server, client, browser: browser.visit(path)
 
 
+def _second_factor(server: AuthServer, _: RegisteredClient, browser: Browser) -> Page:
+    """Open the page that changes a second factor, with one."""
+    page = browser.visit("/account/second-factor")
+    if 'id="second-factor-add"' not in page.text:
+        return page
+    enrol(server, browser, page)
+    return browser.visit("/account/second-factor")
+
+
+def _second_step(server: AuthServer, client: RegisteredClient, browser: Browser) -> Page:
+    """Open the page that comes after the password."""
+    _second_factor(server, client, browser)
+    page = browser.visit("/login?again=1")
+    return browser.log_in(page, page.form("username").fields["username"], PASSWORD)
+
+
 PAGES: dict[str, Open] = {
     "sign in": _ask(prompt="login"),
     "choose an account": _ask(prompt="select_account"),
@@ -35,6 +53,10 @@ PAGES: dict[str, Open] = {
     "applications": _visit("/account/apps"),
     "sessions": _visit("/account/sessions"),
     "password": _visit("/account/security"),
+    "set up a second factor": _visit("/account/second-factor"),
+    "offer of a second factor": _ask(acr_values="urn:authserver:mfa"),
+    "change the second factor": _second_factor,
+    "second step": _second_step,
 }
 
 

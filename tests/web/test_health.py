@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from authserver.app import create_app
 from authserver.crypto import Sealer
 from authserver.manage import keys
-from authserver.settings import Settings
+from authserver.settings import Features, Settings
 from authserver.store import Store, Unavailable, open_store
 
 SECRET_KEY = "0123456789abcdef0123456789abcdef"
@@ -19,9 +19,10 @@ SECRET_KEY = "0123456789abcdef0123456789abcdef"
 @pytest.fixture(scope="session")
 def health_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("health") / "template.db"
-    store = open_store(Settings(development=True, database_url=f"sqlite:///{path}"))
+    settings = Settings(development=True, database_url=f"sqlite:///{path}", features=Features(jar=False))
+    store = open_store(settings)
     store.upgrade()
-    keys.ensure_first(store, Sealer(SECRET_KEY), actor="test")
+    keys.ensure_first(store, Sealer(SECRET_KEY), settings, actor="test")
     store.close()
     return path
 

@@ -168,13 +168,14 @@ def test_every_page_fits_its_window_and_breaks_no_policy(
     _log_in(page)
     page.wait_for_selector("#consent-allow")
     check()
-    for path in ("/account", "/account/security", "/account/sessions", "/account/apps", "/logout"):
+    tabs = ("", "/security", "/second-factor", "/sessions", "/apps")
+    for path in (*(f"/account{tab}" for tab in tabs), "/logout"):
         page.goto(live_authserver.issuer + path)
         check()
     page.click("#logout-confirm")
     page.wait_for_selector("#logged-out")
     check()
-    assert len(shown) == 8
+    assert len(shown) == 9
     assert complaints == []
 
 

@@ -69,7 +69,7 @@ def _sentences(server: Server) -> dict[str, str]:
 def _add(server: Server, found: dict[str, App], client_id: str, since: int, scope: str, *resources: str) -> App:
     app = found.get(client_id)
     if app is None:
-        client = server.query_client(client_id)
+        client = server.store.clients.get(client_id)
         name = client.client_name if client and client.client_name else client_id
         app = found[client_id] = App(client_id, name, since, {}, {})
     app.since = min(app.since, since)

@@ -1,8 +1,8 @@
-"""Security: changing the password."""
+"""Security: changing the password, and the way to the second factor."""
 
 from flask import Response, make_response, render_template, request, url_for
 
-from authserver.identity import accounts, sessions
+from authserver.identity import accounts, second_factor, sessions
 from authserver.identity.accounts import Refused
 from authserver.web import context
 from authserver.web import security as protection
@@ -13,7 +13,8 @@ from authserver.web.account.visitor import Visitor, blueprint, sign_in_first, vi
 def show() -> Response:
     """Show the form."""
     person = visitor()
-    return sign_in_first() if person is None else _form(person, done="changed" in request.args)
+    done = next((word for word in ("changed", "added", "removed") if word in request.args), None)
+    return sign_in_first() if person is None else _form(person, done=done)
 
 
 @blueprint.post("/security", endpoint="change_password")
@@ -32,9 +33,14 @@ def submit() -> Response:
     return response
 
 
-def _form(person: Visitor, *, refused: Refused | None = None, done: bool = False) -> Response:
+def _form(person: Visitor, *, refused: Refused | None = None, done: str | None = None) -> Response:
     page = render_template(
-        "account/security.html", session=person.session, token=person.token("password"), refused=refused, done=done
+        "account/security.html",
+        session=person.session,
+        token=person.token("password"),
+        refused=refused,
+        done=done,
+        enrolled=second_factor.is_enrolled(context.server(), person.session.sub),
     )
     if refused is None:
         return make_response(page)

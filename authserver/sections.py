@@ -1,0 +1,312 @@
+"""The sections of the settings: what belongs together, with types, defaults and one sentence each (``settings.py``)."""
+
+import json
+import re
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, FilePath, field_validator, model_validator
+from pydantic_settings import NoDecode
+
+from authserver.json_schema import check, reaches, written
+
+Positive = Annotated[int, Field(gt=0)]
+Words = Annotated[tuple[str, ...], NoDecode]
+GrantType = Literal["authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:device_code"]
+"""What a client may register for itself: no grant without a person who sees what the client is."""
+_HEADER: Final = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,63}", re.ASCII)
+_NAMED: Final = re.compile(r"\{([^{}]+)\}")
+
+
+class Section(BaseModel):
+    """A part of the settings that is written under a name of its own."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Tokens(Section):
+    """Lifetimes of codes and tokens, in seconds."""
+
+    code_seconds: Annotated[int, Field(gt=0, le=600)] = Field(60, description="Life of an authorization code.")
+    access_token_seconds: Positive = Field(600, description="Life of an access token.")
+    request_uri_seconds: Annotated[int, Field(ge=5, lt=600)] = Field(
+        60, description="Time in which a pushed authorization request has to be opened."
+    )
+    device_code_seconds: Annotated[int, Field(ge=60, le=1800)] = Field(
+        600, description="Time in which a person has to allow a device and the device to fetch its tokens."
+    )
+    exchanged_token_seconds: Positive = Field(
+        300, description="Longest life of a token that was got by token exchange (RFC 8693)."
+    )
+    id_token_seconds: Positive = Field(600, description="Life of an ID token.")
+    refresh_token_seconds: Positive = Field(30 * 86400, description="Life of a refresh token that is not used.")
+    refresh_token_absolute_seconds: Positive = Field(
+        365 * 86400, description="Life of a refresh chain from its first token, whatever its use."
+    )
+    grace_confidential_seconds: Annotated[int, Field(ge=0, le=300)] = Field(
+        60, description="Window in which a confidential or key-bound client may repeat a refresh."
+    )
+    grace_public_seconds: Annotated[int, Field(ge=0, le=300)] = Field(
+        10, description="Window in which a public client may repeat a refresh."
+    )
+
+
+class Sessions(Section):
+    """Lifetimes of browser sessions, in seconds."""
+
+    idle_seconds: Positive = Field(12 * 3600, description="A session that is not used for so long is over.")
+    absolute_seconds: Positive = Field(30 * 86400, description="A session is over after so long, whatever its use.")
+    interaction_seconds: Positive = Field(1800, description="Time to finish a sign-in once it was started.")
+    interactions_per_browser: Positive = Field(10, description="Sign-ins that one browser may have open.")
+
+
+class Keys(Section):
+    """Signing keys."""
+
+    rotate_days: Positive = Field(90, description="A signing key signs for so many days.")
+    publish_hours: Positive = Field(24, description="The next key is published so many hours before it signs.")
+    refresh_seconds: Annotated[int, Field(gt=0, le=60)] = Field(
+        5, description="Other processes learn of a rotation within so many seconds."
+    )
+
+
+class Passwords(Section):
+    """Cost of password hashes (argon2id) and bounds of the work they cause."""
+
+    memory_kib: Annotated[int, Field(ge=8)] = Field(19456, description="Memory of one argon2id hash, in KiB.")
+    time_cost: Positive = Field(2, description="Passes of one argon2id hash.")
+    parallelism: Positive = Field(1, description="Lanes of one argon2id hash.")
+    queue: Positive = Field(32, description="Hashes that may wait per process; further ones are answered 503.")
+
+
+class Limits(Section):
+    """Limits on what people and clients may try."""
+
+    sign_in_free: Positive = Field(5, description="Wrong passwords for one account before answers are delayed.")
+    sign_in_per_address: Positive = Field(30, description="Sign-in attempts a minute from one address (IPv6: /64).")
+    strangers_per_address: Positive = Field(
+        600, description="Sign-ins begun or requests posted a minute by browsers without a cookie, from one address."
+    )
+    client_failures: Positive = Field(20, description="Wrong client secrets a minute per client and address.")
+    pushed_requests: Positive = Field(60, description="Pushed authorization requests a minute per client.")
+    device_requests: Positive = Field(60, description="Device authorization requests a minute per client.")
+    user_codes_per_session: Positive = Field(5, description="Wrong user codes of devices an hour in one session.")
+    user_codes_per_address: Positive = Field(
+        30, description="Wrong user codes of devices an hour from one address (IPv6: /64)."
+    )
+    registrations: Positive = Field(
+        10, description="Clients that may register themselves an hour from one address (IPv6: /64)."
+    )
+    proofs_per_client: Positive = Field(
+        60_000, description="DPoP proofs a minute of a client with credentials, per process."
+    )
+    proofs_per_address: Positive = Field(
+        6_000, description="DPoP proofs a minute of public clients at one address, per process."
+    )
+
+
+class Features(Section):
+    """Extensions of the protocol; what is off is not announced, has no endpoint, and none of its steps run."""
+
+    par: bool = Field(default=True, description="Pushed authorization requests (RFC 9126).")
+    jar: bool = Field(default=True, description="Signed and encrypted authorization requests (RFC 9101).")
+    jarm: bool = Field(default=True, description="Signed and encrypted authorization responses (JARM).")
+    dpop: bool = Field(default=True, description="Tokens bound to a key of the client (DPoP, RFC 9449).")
+    mtls: bool = Field(default=True, description="Client certificates: authentication and bound tokens (RFC 8705).")
+    introspection_jwt: bool = Field(default=True, description="Introspection answers as signed JWTs (RFC 9701).")
+    rar: bool = Field(default=True, description="Rich authorization requests (RFC 9396).")
+    device: bool = Field(default=True, description="Sign-in of devices that have no browser (RFC 8628).")
+    token_exchange: bool = Field(default=True, description="Exchange of tokens between services (RFC 8693).")
+    jwt_bearer: bool = Field(
+        default=True, description="Tokens on the word of a trusted issuer (RFC 7523), where there is one."
+    )
+    registration: bool = Field(default=True, description="Clients that register themselves (RFC 7591, RFC 7592).")
+    client_id_metadata: bool = Field(
+        default=False, description="Clients whose client_id is the https URL of a document that describes them."
+    )
+    id_jag: bool = Field(
+        default=True, description="Identity assertions for other authorization servers, and from them (ID-JAG)."
+    )
+
+
+class StatementIssuer(Section):
+    """An issuer of software statements that count (RFC 7591 2.3), and where its keys are."""
+
+    issuer: str
+    jwks_uri: str
+
+
+class Registration(Section):
+    """Clients that register themselves (RFC 7591) or are described by a document of their own: what they may become."""
+
+    mode: Literal["closed", "token", "open"] = Field(
+        "closed", description="Who may register a client: nobody, whoever has an initial access token, or anybody."
+    )
+    profile: Literal["oauth21", "oidc", "fapi2", "fapi2_message_signing"] = Field(
+        "oauth21", description="Profile of clients that register themselves or have a metadata document."
+    )
+    scopes: Words = Field(
+        ("openid", "profile", "email", "address", "phone", "offline_access"),
+        description="Scopes that such a client may have, and has where it names none.",
+    )
+    grant_types: Annotated[tuple[GrantType, ...], NoDecode] = Field(
+        ("authorization_code", "refresh_token"), description="Grant types that a client may register for itself."
+    )
+    redirects: Annotated[tuple[Literal["https", "loopback", "private"], ...], NoDecode] = Field(
+        ("https", "loopback", "private"),
+        description="Kinds of redirect URIs that a client may register for itself; private ones are schemes of apps.",
+    )
+    redirect_hosts: Words = Field(
+        (),
+        description="Hosts of https redirect URIs that may be registered, a dot before it for all below; any if empty.",
+    )
+    statement_issuers: tuple[StatementIssuer, ...] = Field(
+        (), description="Issuers of software statements that count, with issuer and jwks_uri, as tables or in JSON."
+    )
+    require_statement: bool = Field(
+        default=False, description="Register only clients that bring a software statement (RFC 7591 2.3)."
+    )
+    rotate_access_token: bool = Field(
+        default=False, description="Give a client another registration access token at each update (RFC 7592 2.2)."
+    )
+    unused_days: Positive = Field(
+        30, description="A client that registered itself and was never used is deleted after so many days."
+    )
+
+    @field_validator("scopes", "grant_types", "redirects", "redirect_hosts", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
+
+    @property
+    def is_open(self) -> bool:
+        """Say whether anybody may register a client."""
+        return self.mode == "open"
+
+
+class Dpop(Section):
+    """Proof of possession by DPoP (RFC 9449)."""
+
+    require_nonce: bool = Field(
+        default=False, description="Demand a nonce of this server in every DPoP proof (RFC 9449 8)."
+    )
+
+
+class Mtls(Section):
+    """Client certificates (RFC 8705): who hands them on, and where they are asked for."""
+
+    certificate_header: str = Field(
+        "", description="Header in which a trusted proxy hands on the client's certificate (RFC 9440 or escaped PEM)."
+    )
+    ca_file: Path | None = Field(
+        None, description="CA certificates (PEM) that certificates of clients with tls_client_auth are checked against."
+    )
+    base_url: str | None = Field(
+        None, description="URL with the issuer's path where client certificates are asked for (mtls_endpoint_aliases)."
+    )
+    host: str | None = Field(
+        None, description="Address of the listener of our own that asks for client certificates; else HOST."
+    )
+    port: Annotated[int, Field(ge=0, le=65535)] = Field(
+        0, description="Port of that listener (needs the extra mtls); 0 means that there is none."
+    )
+    certificate_file: Path | None = Field(None, description="Certificate of that listener, with its chain (PEM).")
+    key_file: Path | None = Field(None, description="Private key of that listener (PEM).")
+    workers: Positive = Field(1, description="Worker processes of that listener.")
+
+    @field_validator("certificate_header")
+    @classmethod
+    def _check_header(cls, value: str) -> str:
+        if value and not _HEADER.fullmatch(value):
+            msg = "must be the name of a header, without underscores"
+            raise ValueError(msg)
+        return value
+
+    @property
+    def has_source(self) -> bool:
+        """Say whether client certificates can get here at all."""
+        return bool(self.certificate_header or self.port)
+
+
+class TrustedIssuer(Section):
+    """An issuer on whose word an account's tokens are given (RFC 7523): its keys, and whom its assertions name."""
+
+    issuer: str
+    typ: Literal["jwt", "oauth-id-jag+jwt"]  # what it may say: plain assertions, or identity assertions
+    jwks_uri: str | None = None
+    jwks_file: FilePath | None = None
+    audience: str | None = None  # what it calls us in plain assertions; else the issuer or the token endpoint
+    clients: tuple[str, ...] = ()  # that may bring its assertions; all of the grant when empty
+    tenant: str | None = None  # the one whose people count, of an issuer that serves several
+    subject_claim: str = "sub"
+    account: Literal["sub", "username", "email"] = "sub"  # what of an account that claim names
+
+    @model_validator(mode="after")
+    def _check_keys(self) -> Self:
+        if (self.jwks_uri is None) == (self.jwks_file is None):
+            msg = "a trusted issuer has either jwks_uri or jwks_file"
+            raise ValueError(msg)
+        if self.audience is not None and self.typ != "jwt":
+            msg = "an identity assertion names the issuer as its audience, and nothing else"
+            raise ValueError(msg)
+        return self
+
+
+class DetailsType(Section):
+    """A type of authorization details (RFC 9396): where it is understood, what people read, what it may hold."""
+
+    description: Annotated[str, Field(min_length=1)]  # a sentence with {members} of the object in it
+    resources: Annotated[tuple[str, ...], Field(min_length=1)]  # identifiers of those that understand it
+    json_schema: dict[str, Any] = Field(default_factory=dict)  # of the members beside type
+    json_schema_file: FilePath | None = None
+    without_user: bool = False  # whether a client may have it for itself, without a person who allows it
+
+    @model_validator(mode="after")
+    def _check_schema(self) -> Self:
+        if bool(self.json_schema) == (self.json_schema_file is not None):
+            msg = "a type of authorization details has either json_schema or json_schema_file"
+            raise ValueError(msg)
+        check(self.definition)
+        if not all(reaches(self.definition, path) for path in self.named):
+            msg = "the description may name required members of the schema only"
+            raise ValueError(msg)
+        return self
+
+    @cached_property
+    def definition(self) -> Mapping[str, Any]:
+        """Return the schema, from wherever it is."""
+        found = self.json_schema if self.json_schema_file is None else json.loads(self.json_schema_file.read_bytes())
+        if not isinstance(found, dict):
+            msg = "the schema must be an object"
+            raise ValueError(msg)  # noqa: TRY004 - the settings' own error is made of ValueErrors
+        return found
+
+    @cached_property
+    def schema_text(self) -> str:
+        """Return the schema as it is compiled."""
+        return written(self.definition)
+
+    @cached_property
+    def pieces(self) -> tuple[str, ...]:
+        """Return the description: text and named members in turn."""
+        return tuple(_NAMED.split(self.description))
+
+    @property
+    def named(self) -> tuple[tuple[str, ...], ...]:
+        """Return the paths of the members that the description names."""
+        return tuple(tuple(name.split(".")) for name in self.pieces[1::2])
+
+
+class Database(Section):
+    """How the database is used."""
+
+    synchronous: Literal["normal", "full"] = Field(
+        "normal", description="SQLite: whether each commit survives power loss (full) or process death (normal)."
+    )
+    pool_size: Positive = Field(64, description="PostgreSQL: connections per process at the most.")
+    prepare: bool = Field(
+        default=True, description="PostgreSQL: prepare statements on the server (off behind an old pooler)."
+    )
+    busy_ms: Positive = Field(500, description="Milliseconds to wait for a lock before answering 503.")
