@@ -14,6 +14,7 @@ from ipaddress import ip_address, ip_network
 from typing import Final, TypeVar
 
 from authserver.clock import HOUR, MINUTE, SECOND, now
+from authserver.records import Client
 from authserver.settings import Settings
 from authserver.store import Store
 from authserver.store.errors import StoreError
@@ -200,6 +201,11 @@ class LocalCounters:
         """Remove a counter."""
         with self._lock:
             self._counts.pop((space, key), None)
+
+
+def sender_of(client: Client, address: str) -> str:
+    """Name who sends a request: a client that has proven itself, or one that anybody may name, by its network, too."""
+    return f"{client.client_id}\0{network_of(address)}" if client.public else client.client_id
 
 
 @lru_cache(maxsize=4096)

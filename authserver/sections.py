@@ -90,8 +90,12 @@ class Limits(Section):
         600, description="Sign-ins begun or requests posted a minute by browsers without a cookie, from one address."
     )
     client_failures: Positive = Field(20, description="Wrong client secrets a minute per client and address.")
-    pushed_requests: Positive = Field(60, description="Pushed authorization requests a minute per client.")
-    device_requests: Positive = Field(60, description="Device authorization requests a minute per client.")
+    pushed_requests: Positive = Field(
+        60, description="Pushed authorization requests a minute per client (public ones: and address)."
+    )
+    device_requests: Positive = Field(
+        60, description="Device authorization requests a minute per client (public ones: and address)."
+    )
     user_codes_per_session: Positive = Field(5, description="Wrong user codes of devices an hour in one session.")
     user_codes_per_address: Positive = Field(
         30, description="Wrong user codes of devices an hour from one address (IPv6: /64)."

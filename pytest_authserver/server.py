@@ -135,9 +135,9 @@ class AuthServer:
 
     # Ways to reach it.
 
-    def http(self, **options: Any) -> httpx2.Client:
-        """Return an HTTP client that calls the server in this process, without a socket."""
-        transport = httpx2.WSGITransport(app=self.app, remote_addr="127.0.0.1")
+    def http(self, *, address: str = "127.0.0.1", **options: Any) -> httpx2.Client:
+        """Return an HTTP client that calls the server in this process, without a socket, as if from this address."""
+        transport = httpx2.WSGITransport(app=self.app, remote_addr=address)
         return httpx2.Client(transport=transport, base_url=self.issuer, trust_env=False, **options)
 
     def browser(self, user: User | None = None) -> Browser:

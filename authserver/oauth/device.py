@@ -23,7 +23,7 @@ from authlib.oauth2 import rfc8628
 from authserver.clock import HOUR, MINUTE, SECOND, now
 from authserver.crypto import Kind, digest_of, new_handle, new_id
 from authserver.identity import sessions
-from authserver.limits import Exceeded, network_of
+from authserver.limits import Exceeded, network_of, sender_of
 from authserver.manage.client_metadata import DEVICE
 from authserver.oauth import client_auth, errors, issue, scope
 from authserver.oauth.authorization_code import new_grant
@@ -101,7 +101,7 @@ def respond(server: "Server", request: Request) -> Answer:
     client_auth.authenticate(server, request)
     if not _may_ask(server, request.client):
         raise errors.UnauthorizedClient(errors.GRANT_TYPE_REFUSED)
-    _count(server, request.client.client_id)
+    _count(server, request)
     for step in server.registry.DEVICE_CHECK:
         step(server, request)
     device_code, user_code = _keep(server, request)
@@ -256,9 +256,10 @@ def _may_ask(server: "Server", client: Client) -> bool:
     )
 
 
-def _count(server: "Server", client_id: str) -> None:
+def _count(server: "Server", request: Request) -> None:
+    sender = sender_of(request.client, request.address)
     try:
-        server.limits.count(_REQUESTS, client_id, MINUTE, server.settings.limits.device_requests)
+        server.limits.count(_REQUESTS, sender, MINUTE, server.settings.limits.device_requests)
     except Exceeded as limit:
         raise errors.TooManyRequests(errors.DEVICES_TOO_OFTEN, limit.retry_after) from None
 

@@ -16,7 +16,7 @@ import orjson
 
 from authserver.clock import MINUTE, SECOND, now
 from authserver.crypto import new_id
-from authserver.limits import Exceeded
+from authserver.limits import Exceeded, sender_of
 from authserver.manage.client_metadata import flag
 from authserver.oauth import client_auth, errors
 from authserver.oauth.request import Answer, AuthorizationRequest, Parameters, Request, json_answer
@@ -53,7 +53,7 @@ def respond(server: "Server", request: Request) -> Answer:
     # 2.1: "The request_uri authorization request parameter [...] MUST NOT be provided".
     if "request_uri" in request.parameters:
         raise errors.InvalidRequest(errors.PUSH_NESTED)
-    _count(server, client.client_id)
+    _count(server, request)
     request.pushed = ""
     for step in server.registry.PUSH_PREPARE:
         step(server, request)
@@ -130,9 +130,10 @@ def _keep(server: "Server", request: Request, lifetime: int) -> str:
     return reference
 
 
-def _count(server: "Server", client_id: str) -> None:
+def _count(server: "Server", request: Request) -> None:
+    sender, most = sender_of(request.client, request.address), server.settings.limits.pushed_requests
     try:
-        server.limits.count("pushed-requests", client_id, MINUTE, server.settings.limits.pushed_requests)
+        server.limits.count("pushed-requests", sender, MINUTE, most)
     except Exceeded as limit:
         raise errors.TooManyRequests(errors.PUSHED_TOO_OFTEN, limit.retry_after) from None
 

@@ -119,11 +119,12 @@ def test_a_header_that_cannot_be_read_refuses_the_request(server: AuthServer, pk
     assert_refused(ask(server, pki, value), "invalid_request")
 
 
-@pytest.mark.parametrize("position", range(4, len(LEAF.der), 7))
-def test_a_damaged_certificate_is_unknown(server: AuthServer, pki: RegisteredClient, position: int):
-    der = bytearray(LEAF.der)
-    der[position] ^= 0x55
-    assert_unknown(server, pki, f":{b64encode(der).decode()}:")
+def test_a_damaged_certificate_is_unknown(server: AuthServer, pki: RegisteredClient):
+    # Its length differs from signature to signature, so the positions cannot be cases of their own.
+    for position in range(4, len(LEAF.der), 7):
+        der = bytearray(LEAF.der)
+        der[position] ^= 0x55
+        assert_unknown(server, pki, f":{b64encode(der).decode()}:")
 
 
 def test_both_forms_of_the_header_are_read(server: AuthServer, pki: RegisteredClient):

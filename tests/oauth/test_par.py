@@ -156,6 +156,17 @@ def test_a_client_that_pushes_too_often_is_told_to_wait_2_3(authserver: AuthServ
     assert int(answers[60].headers["retry-after"]) > 0
 
 
+def test_strangers_cannot_use_up_the_pushes_of_a_public_client(authserver: AuthServer):
+    # Anybody may name it: so its pushes are counted for each network apart.
+    public = authserver.public_client()
+    request = authserver.request(public, authserver.pkce())
+    for _ in range(61):
+        last = authserver.post("/par", **request)
+    assert last.status_code == 429
+    with authserver.http(address="192.0.2.7") as elsewhere:
+        assert elsewhere.post("/par", data=request).status_code == 201
+
+
 # 4: the authorization request.
 
 
