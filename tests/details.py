@@ -62,6 +62,15 @@ TYPES: dict[str, Any] = {
         "json_schema": PAYMENT_SCHEMA,
     },
     "signed_payment": {"description": "Pay {creditor}", "resources": [JWT_BANK], "json_schema": PAYMENT_SCHEMA},
+    "tagged_payment": {
+        "description": "Pay {amount.value}",
+        "resources": [BANK],
+        "json_schema": {
+            **PAYMENT_SCHEMA,
+            "required": ["amount"],
+            "additionalProperties": {"type": "string"},
+        },
+    },
     "signed_files": {"description": "Work on files", "resources": [JWT_BANK], "json_schema": FILES_SCHEMA},
     "files": {
         "description": "Work on files: {actions}",

@@ -115,10 +115,9 @@ def update(
             raise InvalidMetadata("client_id", "and client_secret cannot be changed by an update")
         profile, checked = _checked(given, old.profile, members, administrator=administrator)
         if not administrator:
-            checked = {
-                **{name: old.metadata[name] for name in ADMINISTRATOR_MEMBERS if name in old.metadata},
-                **checked,
-            }
+            checked |= {name: old.metadata[name] for name in ADMINISTRATOR_MEMBERS if name in old.metadata}
+            checked["require_pkce"] |= checked["token_endpoint_auth_method"] == "none"
+            check_together(checked, profile)
         client = make_client(
             client_id,
             checked,

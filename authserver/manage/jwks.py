@@ -4,6 +4,8 @@ import re
 from base64 import urlsafe_b64decode
 from typing import Any, Final
 
+import orjson
+
 from authserver.manage.errors import InvalidMetadata
 
 _MAX_KEYS: Final = 20
@@ -11,6 +13,7 @@ _MAX_TEXT: Final = 16 * 1024
 _BASE64URL: Final = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 _BASE64: Final = re.compile(r"(?:[A-Za-z0-9+/]{4})+(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?", re.ASCII)  # RFC 7517 4.7
 _SECRET: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})  # RFC 7518 6.2.2, 6.3.2, 6.4
+_USES: Final = ("sig", "enc")  # RFC 7517 4.2; a tuple, because what is looked for in it need not be hashable
 _COORDINATE: Final = {"P-256": 32, "P-384": 48, "P-521": 66}  # octets of a coordinate, RFC 7518 6.2.1
 _RSA_BITS: Final = (2048, 8192)
 
@@ -27,13 +30,18 @@ def check_jwks(name: str, value: Any) -> dict[str, Any]:
     kids = [key["kid"] for key in keys if "kid" in key]
     if len(set(kids)) != len(kids) or (len(keys) > 1 and len(kids) != len(keys)):
         raise InvalidMetadata(name, "must name each of several keys by its own kid")
+    try:
+        orjson.dumps(keys)
+    except TypeError:
+        # RFC 7493 2.2: a member that nobody needs, with a whole number beyond what can be stored.
+        raise InvalidMetadata(name, "has a key with a number that is not accepted") from None
     return {"keys": keys}
 
 
 def _problem(key: dict[str, Any]) -> str | None:
     if not _SECRET.isdisjoint(key) or key.get("kty") == "oct":
         return "must hold public keys only"
-    if not isinstance(key.get("kid", ""), str) or key.get("use", "sig") not in {"sig", "enc"}:
+    if not isinstance(key.get("kid", ""), str) or key.get("use", "sig") not in _USES:
         return "has a key with a kid or use that is not valid"
     chain = key.get("x5c", ["AAAA"])
     if not isinstance(chain, list) or not chain or not isinstance(chain[0], str) or not _BASE64.fullmatch(chain[0]):

@@ -167,7 +167,7 @@ def _is_named(user: User, name: str, issuer: TrustedIssuer, claims: dict[str, An
         return canonical(user.username) == canonical(name)
     if issuer.account == "email":
         # An address counts only where both sides have seen that it is the person's.
-        known = user.email_verified and claims.get("email_verified", True) is True
+        known = user.email_verified and claims.get("email_verified") is True
         return known and user.email is not None and canonical(user.email) == canonical(name)
     return user.sub == name
 

@@ -13,7 +13,7 @@ CLIENT_METADATA; ``oidc/consent.py``.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -42,6 +42,10 @@ MAX_DEPTH: Final = 28
 MAX_NESTED: Final = 200
 _LARGEST: Final = 2**53  # RFC 7493 2.2: beyond it readers disagree about a whole number
 _LISTS: Final = frozenset({"locations", "actions", "datatypes", "privileges"})  # 2.2: lists of strings
+# Letters and marks that show nothing (Unicode, Default_Ignorable_Code_Point, and the empty Braille cell).
+_BLANK: Final = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0e\uffa0\U000e0100-\U000e01ef]"
+)
 _WORD: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[_\s-]+")
 
 
@@ -104,13 +108,13 @@ def in_words(server: "Server", detail: Detail) -> Words:
     """Return an object as people read it; nothing of it is left out."""
     kind = server.settings.authorization_details_types.get(detail["type"])
     pieces = kind.pieces if kind else ("", "type", "")
-    named = set(pieces[1::2])
+    named = {tuple(name.split(".")) for name in pieces[1::2]}
     sentence = [Piece(text, False) for text in pieces]
     sentence[1::2] = [Piece(_text(_member(detail, name)), True) for name in pieces[1::2]]
     facts = [
         (_label(path), _text(value))
         for path, value in _leaves(detail, ())
-        if path != ("type",) and not any(".".join(path[:end]) in named for end in range(1, len(path) + 1))
+        if path != ("type",) and not any(path[:end] in named for end in range(1, len(path) + 1))
     ]
     return Words(tuple(piece for piece in sentence if piece.text), tuple(facts))
 
@@ -131,7 +135,7 @@ def narrow(server: "Server", request: Request) -> None:
     kept = () if grant.authorization_details is None else orjson.loads(grant.authorization_details)
     # The administrator may have changed the type, or taken it from the client, since.
     granted = [detail for detail in kept if _problem(server, request.client, detail) is None]
-    if not all(any(_is_within(detail, whole) for whole in granted) for detail in asked):
+    if not all(_is_covered(detail, asked, granted) for detail in asked):
         raise errors.InvalidAuthorizationDetails(errors.DETAILS_NOT_GRANTED)
     request.details = asked or tuple(granted)
 
@@ -180,14 +184,18 @@ def _read(text: str) -> tuple[Detail, ...]:
 def _is_plain(value: Any, depth: int) -> bool:
     """Say whether a value means the same to every reader: the one who signs it, and the person who reads it (12)."""
     if isinstance(value, str):
-        return value.isprintable()  # no line breaks, nothing invisible, nothing that turns the writing round
+        return _is_readable(value)  # no line breaks, nothing invisible, nothing that turns the writing round
     if isinstance(value, float):
         return isfinite(value)
     if isinstance(value, dict):
-        return depth > 0 and all(map(str.isprintable, value)) and _is_plain(list(value.values()), depth)
+        return depth > 0 and all(map(_is_readable, value)) and _is_plain(list(value.values()), depth)
     if isinstance(value, list):
         return depth > 0 and all(_is_plain(part, depth - 1) for part in value)
     return value is None or abs(value) <= _LARGEST
+
+
+def _is_readable(text: str) -> bool:
+    return text.isprintable() and not _BLANK.search(text)
 
 
 def _problem(server: "Server", client: Client, detail: Detail) -> str | None:
@@ -208,6 +216,12 @@ def _is_common(member: tuple[str, Any]) -> bool:
     if name in _LISTS:
         return isinstance(value, list) and all(isinstance(entry, str) for entry in value)
     return name != "identifier" or isinstance(value, str)
+
+
+def _is_covered(detail: Detail, asked: Iterable[Detail], granted: Iterable[Detail]) -> bool:
+    """Say whether an object was granted, and as often as it is asked for: one payment allowed is not two (6.1)."""
+    often = sum(_same(detail, other) for other in asked)
+    return sum(_is_within(detail, whole) for whole in granted) >= often
 
 
 def _is_within(part: Detail, whole: Detail) -> bool:

@@ -18,7 +18,7 @@ from authserver import jwt
 from authserver.clock import HOUR, SECOND, now
 from authserver.limits import Exceeded, network_of
 from authserver.manage import clients, registration_tokens, uris
-from authserver.manage.client_metadata import Check
+from authserver.manage.client_metadata import CODE, Check
 from authserver.manage.errors import InvalidMetadata
 from authserver.oauth import client_auth, errors
 from authserver.oauth.request import Answer, Request, json_answer
@@ -136,6 +136,8 @@ def narrowed(server: "Server", given: Mapping[str, Any]) -> dict[str, Any]:
     What is not of the right shape is left to the check of each member.
     """
     policy, kept = server.settings.registration, dict(given)
+    if kept.get("grant_types") is None:
+        kept["grant_types"] = [CODE]  # 2: what is left out is this one, which the policy may not allow either
     for name, allowed, sentence in (
         ("grant_types", frozenset(policy.grant_types), errors.GRANT_TYPES_CLOSED),
         ("response_types", server.response_types, errors.RESPONSE_TYPES_CLOSED),

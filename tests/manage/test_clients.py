@@ -11,7 +11,7 @@ from authserver import crypto
 from authserver.clock import SECOND, now
 from authserver.crypto import Sealer
 from authserver.manage import clients
-from authserver.manage.errors import ManageError
+from authserver.manage.errors import InvalidMetadata, ManageError
 from authserver.records import Event
 from authserver.settings import Settings
 from authserver.store import Store, open_store
@@ -171,9 +171,15 @@ def test_an_update_of_a_self_registered_client_keeps_what_the_administrator_said
     client_id = register(origin="registration")["client_id"]
     known = store.clients.get(client_id)
     assert known is not None
-    store.clients.update(replace(known, metadata={**known.metadata, "trusted": True}), Event("tested"))
+    said = {"trusted": True, "refresh_rotation": False, "introspects_all": True}
+    store.clients.update(replace(known, metadata={**known.metadata, **said}), Event("tested"))
     answer = clients.update(store, sealer, client_id, {"redirect_uris": [CB], "trusted": False}, actor="test")
-    assert answer["trusted"] is True
+    # What the profile says where nothing is said does not count against it either.
+    assert said.items() <= answer.items()
+    with pytest.raises(InvalidMetadata):
+        clients.update(
+            store, sealer, client_id, {"redirect_uris": [CB], "token_endpoint_auth_method": "none"}, actor="test"
+        )
 
 
 # Secrets and changes

@@ -159,6 +159,7 @@ def test_a_host_that_the_settings_allow_may_be_an_address_with_a_port(tmp_path: 
         document(token_endpoint_auth_method="private_key_jwt"),
         document(jwks={"keys": [{**key("p256").as_dict(private=False), "d": "AAAA"}]}),
         document(jwks={"keys": [{"kty": "oct", "k": "AAAA"}]}),
+        document(jwks={"keys": [{**key("p256").as_dict(private=False), "use": []}]}),
         document(redirect_uris=None),
         document(redirect_uris=[]),
         document(redirect_uris=CB),
@@ -179,7 +180,7 @@ def test_a_host_that_the_settings_allow_may_be_an_address_with_a_port(tmp_path: 
         document(client_name="x\u202ey"),
         document(client_uri="javascript:alert(1)"),
     ],
-    ids=range(43),
+    ids=range(44),
 )
 def test_what_does_not_describe_this_client_is_no_description_4(at: AuthServer, web: Web, page: Any):
     web.pages[ID] = page

@@ -252,7 +252,17 @@ def test_what_the_client_writes_is_text_4_12(at: AuthServer, alice: User) -> Non
     assert "<bdi>&lt;script&gt;alert(1)&lt;/script&gt;</bdi>" in page.text
 
 
-@pytest.mark.parametrize("creditor", ["A\nB", "A\u202eB", "A\u200bB", "A\0B", "A\x1bB", "\ud800"])
+def test_a_member_named_like_the_way_to_a_shown_one_is_shown_as_well_4(at: AuthServer, alice: User) -> None:
+    client = at.client(**{**METADATA, "trusted": False})
+    detail = {"type": "tagged_payment", "amount": PAYMENT["amount"], "amount.value": "999999.00"}
+    page = _ask(at, client, alice, [detail])
+    assert "Pay <strong><bdi>123.50</bdi></strong>" in page.text
+    assert "<dd><bdi>999999.00</bdi></dd>" in page.text
+
+
+@pytest.mark.parametrize(
+    "creditor", ["A\nB", "A\u202eB", "A\u200bB", "A\0B", "A\x1bB", "\ud800", "\u3164", "A\u034fB", "\u2800"]
+)
 def test_nothing_that_a_person_cannot_see_is_taken_12(at: AuthServer, client: RegisteredClient, creditor: str) -> None:
     answer = at.push(client, at.pkce(), authorization_details=json.dumps([changed(PAYMENT, creditor=creditor)]))
     assert_refused(answer, "invalid_authorization_details")

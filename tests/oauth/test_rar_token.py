@@ -76,6 +76,15 @@ def test_members_of_a_type_are_compared_as_they_are_written_6_1(
     assert_refused(refused, "invalid_authorization_details")
 
 
+def test_what_was_granted_once_is_not_asked_for_twice_6_1(
+    at: AuthServer, client: RegisteredClient, alice: User
+) -> None:
+    for count, wanted, status in ((1, 2, 400), (2, 2, 200), (2, 1, 200)):
+        tokens = tokens_of(at, client, alice, *[PAYMENT] * count)
+        text = json.dumps([PAYMENT] * wanted)
+        assert at.refresh(client, tokens["refresh_token"], authorization_details=text).status_code == status
+
+
 def test_details_for_another_resource_than_the_token_are_refused_6(
     at: AuthServer, client: RegisteredClient, alice: User
 ) -> None:

@@ -91,6 +91,8 @@ def test_ordinary_redirect_uris_are_taken(anybody: AuthServer, uri: str):
         {"jwks": {"keys": [key("p256").as_dict(private=False)]}, "jwks_uri": "https://client.test/jwks"},
         {"jwks": {"keys": [{**key("p256").as_dict(private=False), "d": "AAAA"}]}},
         {"jwks": {"keys": [{"kty": "oct", "k": "AAAA"}]}},
+        {"jwks": {"keys": [{**key("p256").as_dict(private=False), "use": []}]}},
+        {"jwks": {"keys": [{**key("p256").as_dict(private=False), "other": 10**30}]}},
         {"jwks": {"keys": []}},
         {"jwks": []},
         {"jwks": "x"},
@@ -122,7 +124,7 @@ def test_ordinary_redirect_uris_are_taken(anybody: AuthServer, uri: str):
         {"post_logout_redirect_uris": "https://client.test/bye"},
         {"require_pushed_authorization_requests": "yes"},
     ],
-    ids=range(38),
+    ids=range(40),
 )
 def test_metadata_that_cannot_be_is_refused_3_2_2(anybody: AuthServer, metadata: dict[str, Any]):
     assert refusal(anybody, **metadata) == "invalid_client_metadata"
@@ -204,6 +206,14 @@ def test_grants_beyond_the_policy_are_left_out_5(anybody: AuthServer, more: str)
     refused = anybody.token(client, grant_type=more).json()["error"]
     assert refused in {"unauthorized_client", "unsupported_grant_type"}
     assert refusal(anybody, grant_types=[more], response_types=[]) == "invalid_client_metadata"
+
+
+def test_the_grant_that_is_meant_by_none_is_beyond_the_policy_too_5(tmp_path: Path):
+    device = "urn:ietf:params:oauth:grant-type:device_code"
+    server = AuthServer(tmp_path, registration={"mode": "open", "grant_types": device})
+    assert refusal(server) == refusal(server, grant_types=None) == "invalid_client_metadata"
+    assert register(server, grant_types=[device])["grant_types"] == [device]
+    server.close()
 
 
 def test_a_grant_that_the_settings_allow_can_be_registered(tmp_path: Path):

@@ -39,6 +39,9 @@ def add() -> Response:
         return protection.see_other(url_for("account.second_factor", interaction=request.args.get("interaction")))
     code = request.form.get("code", "").strip()
     outcome = second_factor.enrol(at, person.session, request.form.get("offer", ""), code)
+    if outcome.refused == second_factor.OVER and not second_factor.is_fresh(person.session):
+        # A new offer is made to a fresh session alone, or the form once shown would open this for ever.
+        return _again()
     if outcome.refused is not None:
         return _page(person, problem=outcome.refused if code else EMPTY)
     raised = login.raise_session(at, context.visit(person.browser), person.session, second_factor.AMR_TOTP)
