@@ -93,8 +93,10 @@ def same(left: str | bytes, right: str | bytes) -> bool:
 
 
 def new_id(size: int = 16) -> str:
-    """Return a random identifier of ``size`` bytes in base64url."""
-    return secrets.token_urlsafe(size)
+    """Return a random identifier of ``size`` bytes in base64url; without a dash first, which no command would take."""
+    while (text := secrets.token_urlsafe(size))[0] == "-":
+        continue
+    return text
 
 
 class Sealer:

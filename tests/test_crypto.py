@@ -131,6 +131,8 @@ def test_identifiers_are_random_and_fit_a_url():
     assert len(made) == 100
     assert all(len(one) == 22 and set(one) <= set(ALPHABET) for one in made)
     assert len(crypto.new_id(32)) == 43
+    # A command would take it for an option.
+    assert not any(crypto.new_id().startswith("-") for _ in range(1000))
 
 
 # Encryption at rest
