@@ -35,6 +35,15 @@ class NoKey(Exception):
     """The client has no key to encrypt to; the message is a fixed sentence."""
 
 
+def as_registered(server: "Server", client: Client, token: str, kind: str) -> str:
+    """Encrypt a response as the client has registered for this kind of it, or return it as it is; raises NoKey."""
+    algorithm = client.metadata.get(f"{kind}_encrypted_response_alg")
+    if algorithm is None:
+        return token
+    method = client.metadata.get(f"{kind}_encrypted_response_enc", DEFAULT_METHOD)
+    return encrypt(server, client, token, algorithm, method)
+
+
 def encrypt(server: "Server", client: Client, token: str, alg: str, enc: str) -> str:
     """Return a signed JWT encrypted to the client, in compact form (RFC 7516 3.1); raises NoKey."""
     key = find_key(server, client, alg)

@@ -66,13 +66,8 @@ def sign(server: "Server", request: Request, answer: Answer) -> Answer:
 
 
 def _encrypted(server: "Server", client: Client, token: str) -> str:
-    registered = client.metadata
-    algorithm = registered.get("introspection_encrypted_response_alg")
-    if algorithm is None:
-        return token
-    method = registered.get("introspection_encrypted_response_enc", encryption.DEFAULT_METHOD)
     try:
-        return encryption.encrypt(server, client, token, algorithm, method)
+        return encryption.as_registered(server, client, token, "introspection")
     except encryption.NoKey:
         raise errors.InvalidRequest(errors.ENCRYPTION_KEY) from None
 

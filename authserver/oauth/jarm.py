@@ -97,13 +97,8 @@ def form_post(redirect_uri: str, parameters: Mapping[str, str]) -> FormPost:
 
 
 def _encrypted(server: "Server", client: Client, token: str) -> str:
-    registered = client.metadata
-    algorithm = registered.get("authorization_encrypted_response_alg")
-    if algorithm is None:
-        return token
-    method = registered.get("authorization_encrypted_response_enc", encryption.DEFAULT_METHOD)
     try:
-        return encryption.encrypt(server, client, token, algorithm, method)
+        return encryption.as_registered(server, client, token, "authorization")
     except encryption.NoKey:
         raise _unanswerable() from None
 
