@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from authserver.clock import SECOND, now
-from authserver.crypto import Kind, new_handle
+from authserver.crypto import Kind, new_handle, new_id
 from authserver.oauth import access_token, errors
 from authserver.oauth.request import Request
-from authserver.records import RefreshTokenRow
+from authserver.records import Grant, RefreshTokenRow
 
 if TYPE_CHECKING:
     from authserver.oauth.server import Server
@@ -53,6 +53,30 @@ def add_refresh_token(server: "Server", request: Request) -> None:
     sliding = request.issued_at + server.settings.tokens.refresh_token_seconds * SECOND
     request.refresh_row = RefreshTokenRow(digest, grant.grant_id, 1, request.issued_at, min(sliding, grant.expires_at))
     request.response["refresh_token"] = text
+
+
+def unattended_grant(client_id: str, sub: str, scope: str, resources: str, created_at: int, expires_at: int) -> Grant:
+    """Make a grant behind which no sign-in stands: without session, redirect URI and offline access."""
+    return Grant(
+        grant_id=new_id(),
+        client_id=client_id,
+        sub=sub,
+        sid=None,
+        scope=scope,
+        resources=resources,
+        redirect_uri="",
+        nonce=None,
+        code_challenge=None,
+        claims=None,
+        authorization_details=None,
+        cnf=None,
+        auth_time=0,
+        acr="",
+        amr="",
+        offline=0,
+        created_at=created_at,
+        expires_at=expires_at,
+    )
 
 
 def open_grant(server: "Server", request: Request) -> bool:

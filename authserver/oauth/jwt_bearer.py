@@ -22,7 +22,6 @@ from joserfc.jwk import Key
 
 from authserver import audit, jwt
 from authserver.clock import now
-from authserver.crypto import new_id
 from authserver.manage import client_metadata
 from authserver.oauth import client_auth, errors, issue, scope
 from authserver.oauth.request import Request
@@ -187,26 +186,8 @@ def _scope(server: "Server", request: Request, said: str | None) -> str:
 
 def _grant(request: Request, user: User, resources: tuple[str, ...], moment: int) -> Grant:
     """Make the grant that everything issued here hangs on: it ends with the token, the user and the client."""
-    return Grant(
-        grant_id=new_id(),
-        client_id=request.client.client_id,
-        sub=user.sub,
-        sid=None,
-        scope=request.granted_scope,
-        resources=" ".join(resources),
-        redirect_uri="",
-        nonce=None,
-        code_challenge=None,
-        claims=None,
-        authorization_details=None,
-        cnf=None,
-        auth_time=0,
-        acr="",
-        amr="",
-        offline=0,
-        created_at=moment,
-        expires_at=moment,
-    )
+    client_id, named = request.client.client_id, " ".join(resources)
+    return issue.unattended_grant(client_id, user.sub, request.granted_scope, named, moment, moment)
 
 
 def _refused(client: Client, error: jwt.InvalidJWT) -> errors.InvalidGrant:

@@ -21,7 +21,7 @@ from authlib.oauth2 import rfc6749
 
 from authserver import audit, jwt
 from authserver.clock import SECOND, now
-from authserver.crypto import Kind, new_id
+from authserver.crypto import Kind
 from authserver.manage import client_metadata
 from authserver.oauth import access_token, errors, introspection, issue, scope
 from authserver.oauth.request import Request
@@ -234,26 +234,7 @@ def _grant(server: "Server", client: Client, live: LiveToken, subject: Party, mo
 
 def _of_itself(live: LiveToken, moment: int) -> Grant:
     """Make a grant for the token of a client that acts for itself: it ends with that client, as the token does."""
-    return Grant(
-        grant_id=new_id(),
-        client_id=live.client_id,
-        sub=live.sub,
-        sid=None,
-        scope=live.scope,
-        resources="",
-        redirect_uri="",
-        nonce=None,
-        code_challenge=None,
-        claims=None,
-        authorization_details=None,
-        cnf=None,
-        auth_time=0,
-        acr="",
-        amr="",
-        offline=0,
-        created_at=moment,
-        expires_at=live.expires_at,
-    )
+    return issue.unattended_grant(live.client_id, live.sub, live.scope, "", moment, live.expires_at)
 
 
 def _scope(client: Client, had: str, asked: str | None) -> str:
