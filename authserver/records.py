@@ -164,6 +164,8 @@ class Resource:
     signing_alg: str | None = None
     created_at: int = 0
     demonstration: bool = False
+    encryption: Mapping[str, Any] | None = None
+    status_list: bool = False
 
     @property
     def scope_names(self) -> frozenset[str]:

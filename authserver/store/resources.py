@@ -19,14 +19,27 @@ _COLUMNS = (
     resources.c.signing_alg,
     resources.c.created_at,
     resources.c.demonstration,
+    resources.c.encryption,
+    resources.c.status_list,
 )
 
 
 def from_row(row: Row) -> Resource:
     """Read a resource from its row."""
-    identifier, name, scopes, token_format, seconds, signing_alg, created_at, demonstration = row
+    identifier, name, scopes, token_format, seconds, signing_alg, created_at, demonstration, encryption, status = row
     known = tuple(Scope(scope["name"], scope["description"]) for scope in from_text(scopes))
-    return Resource(identifier, name, known, token_format, seconds, signing_alg, created_at, bool(demonstration))
+    return Resource(
+        identifier,
+        name,
+        known,
+        token_format,
+        seconds,
+        signing_alg,
+        created_at,
+        bool(demonstration),
+        None if encryption is None else from_text(encryption),
+        bool(status),
+    )
 
 
 def to_row(resource: Resource) -> dict[str, Any]:
@@ -38,6 +51,8 @@ def to_row(resource: Resource) -> dict[str, Any]:
         "access_token_seconds": resource.access_token_seconds,
         "signing_alg": resource.signing_alg,
         "demonstration": int(resource.demonstration),
+        "encryption": None if resource.encryption is None else to_text(resource.encryption),
+        "status_list": int(resource.status_list),
     }
 
 
@@ -62,6 +77,8 @@ class Resources:
                 access_token_seconds=number("access_token_seconds"),
                 signing_alg=text("signing_alg"),
                 demonstration=number("demonstration"),
+                encryption=text("encryption"),
+                status_list=number("status_list"),
             )
         )
         self._delete = database.prepare(delete(resources).where(same))

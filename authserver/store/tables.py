@@ -33,8 +33,13 @@ def _text(name: str, *, primary_key: bool = False, nullable: bool = False) -> Co
     return Column(name, Text, primary_key=primary_key, nullable=nullable)
 
 
-def _number(name: str, *, nullable: bool = False) -> Column[int]:
-    return Column(name, BigInteger, nullable=nullable)
+def _number(name: str, *, nullable: bool = False, default: str | None = None) -> Column[int]:
+    return Column(name, BigInteger, nullable=nullable, server_default=default)
+
+
+def _counter(name: str) -> Column[int]:
+    """Return a column that numbers the rows in their order."""
+    return Column(name, BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True)
 
 
 def _digest(name: str = "digest", *, primary_key: bool = True, nullable: bool = False) -> Column[bytes]:
@@ -72,6 +77,8 @@ resources = Table(
     _text("signing_alg", nullable=True),
     _number("demonstration"),
     _number("created_at"),
+    _text("encryption", nullable=True),  # JSON object of {alg, enc, jwks}: its JWT access tokens are encrypted to it
+    _number("status_list", default="0"),  # its JWT access tokens have an entry in a status list
 )
 
 users = Table(
@@ -211,6 +218,31 @@ revoked_jtis = Table(
     sqlite_with_rowid=False,
 )
 
+# What has been revoked, in the order in which it counts: each row describes the tokens that are dead.
+revocations = Table(
+    "revocations",
+    metadata,
+    _counter("number"),
+    _number("at"),
+    _text("description"),  # JSON object; a token is meant when all that it names is so
+    Column("expires_at", BigInteger, nullable=False, index=True),
+    sqlite_autoincrement=True,
+)
+
+# The JWT access tokens that have a place in a status list; the number is the place.
+token_statuses = Table(
+    "token_statuses",
+    metadata,
+    _counter("number"),
+    _text("jti"),
+    Column("grant_id", Text, nullable=True),
+    _text("client_id"),
+    _text("sub"),
+    _number("issued_at"),
+    Column("expires_at", BigInteger, nullable=False, index=True),
+    sqlite_autoincrement=True,
+)
+
 signing_keys = Table(
     "signing_keys",
     metadata,
@@ -240,7 +272,7 @@ ephemeral = Table(
 audit = Table(
     "audit",
     metadata,
-    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    _counter("number"),
     Column("at", BigInteger, nullable=False, index=True),
     _text("name"),
     _text("actor"),
