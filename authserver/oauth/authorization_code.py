@@ -91,12 +91,8 @@ class AuthorizationCodeGrant(Issuing, grants.AuthorizationCodeGrant):  # type: i
         return self.request.grant.sub if self.request.grant else None
 
     def generate_token(self, *_args: Any, **_kwargs: Any) -> dict[str, Any]:
-        """Issue access token, refresh token (for clients registered for it) and what the steps add (4.1.4)."""
-        request = self.request
-        issue.prepare(self.server, request, subject=request.user)
-        if request.client.check_grant_type("refresh_token"):
-            issue.add_refresh_token(self.server, request)
-        return issue.respond(self.server, request)
+        """Make the tokens of the answer (4.1.4)."""
+        return issue.for_the_user(self.server, self.request)
 
     def save_token(self, token: dict[str, Any]) -> None:
         """Store the tokens of the answer in one transaction."""

@@ -201,12 +201,8 @@ class DeviceCodeGrant(Issuing, rfc8628.DeviceCodeGrant):  # type: ignore[misc] #
         self.run_checks()
 
     def generate_token(self, *_args: Any, **_kwargs: Any) -> dict[str, Any]:
-        """Make access token, refresh token (for clients registered for it) and what the steps add (3.5)."""
-        request = self.request
-        issue.prepare(self.server, request, subject=request.user)
-        if request.client.check_grant_type("refresh_token"):
-            issue.add_refresh_token(self.server, request)
-        return issue.respond(self.server, request)
+        """Make the tokens of the answer (3.5)."""
+        return issue.for_the_user(self.server, self.request)
 
     def save_token(self, token: dict[str, Any]) -> None:
         """Redeem the code, which exactly one request can, and store the tokens."""

@@ -55,6 +55,14 @@ def add_refresh_token(server: "Server", request: Request) -> None:
     request.response["refresh_token"] = text
 
 
+def for_the_user(server: "Server", request: Request) -> dict[str, Any]:
+    """Make what a user's grant gives: access token, refresh token for clients registered for it, what the steps add."""
+    prepare(server, request, subject=request.user)
+    if request.client.check_grant_type("refresh_token"):
+        add_refresh_token(server, request)
+    return respond(server, request)
+
+
 def unattended_grant(client_id: str, sub: str, scope: str, resources: str, created_at: int, expires_at: int) -> Grant:
     """Make a grant behind which no sign-in stands: without session, redirect URI and offline access."""
     return Grant(

@@ -1,7 +1,6 @@
 """FAPI 2.0 Security Profile: client assertions (5.3.2.1, 5.4.1) and the binding of codes by DPoP (RFC 9449 10)."""
 
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,23 +10,10 @@ from authserver.records import User
 from pytest_authserver import AuthServer
 from tests import signing
 from tests.fapi import Party
-from tests.flows.fapi_world import fapi_server, party
+from tests.flows.fapi2.world import party
 from tests.world import assert_refused
 
 _ITSELF = {"grant_type": "client_credentials", "scope": "api:read"}
-
-
-@pytest.fixture(scope="module")
-def at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AuthServer]:
-    """A server behind a proxy that hands certificates on."""
-    with fapi_server(tmp_path_factory.mktemp("fapi")) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def user(at: AuthServer) -> User:
-    """The person."""
-    return at.user("alice", name="Alice")
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """FAPI 2.0 Message Signing: signed requests (5.3), signed responses (5.4), signed introspection (5.5)."""
 
 import time
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,24 +11,11 @@ from authserver.records import User
 from pytest_authserver import AuthServer
 from tests import signing
 from tests.fapi import Flow, Party
-from tests.flows.fapi_world import COMBINATIONS, fapi_server, party
+from tests.flows.fapi2.world import COMBINATIONS, party
 from tests.world import assert_refused
 
 PROFILE = "fapi2_message_signing"
 MINUTES = 60
-
-
-@pytest.fixture(scope="module")
-def at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AuthServer]:
-    """A server behind a proxy that hands certificates on."""
-    with fapi_server(tmp_path_factory.mktemp("fapi")) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def user(at: AuthServer) -> User:
-    """The person."""
-    return at.user("alice", name="Alice")
 
 
 @pytest.fixture(scope="module", params=COMBINATIONS, ids="+".join)
