@@ -4,7 +4,7 @@ SHELL := /bin/sh
 PYTHON_IN := .venv/bin/python
 
 # Each module named here writes one or more pages of docs/.
-GENERATORS := tools.import_graph tools.settings_page tools.commands_page tools.endpoints_page tools.specs_page
+GENERATORS := tools.import_graph tools.settings_page tools.commands_page tools.endpoints_page tools.specs_page tools.openid_page
 
 .PHONY: help setup run test test-pg test-clients lint types docs bench migrate check lock
 

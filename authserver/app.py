@@ -16,6 +16,7 @@ from authserver.store import open_store
 from authserver.web import (
     account,
     authorize,
+    ciba_approval,
     consent,
     device,
     errors,
@@ -26,6 +27,7 @@ from authserver.web import (
     protocol,
     second_factor,
     security,
+    session_state,
 )
 from authserver.web.gateway import Gateway
 
@@ -47,6 +49,11 @@ def create_app(settings: Settings | None = None, store: "Store | None" = None) -
     app.extensions["authserver"] = server
     for part in (authorize, login, second_factor, consent, device, logout, account, health):
         app.register_blueprint(part.blueprint)
+    if settings.ciba.test_approval:
+        app.register_blueprint(ciba_approval.blueprint)
+    if settings.in_force.session_management:
+        app.register_blueprint(session_state.blueprint)
+        session_state.keep(app)
     endpoints = protocol.Endpoints(server)
     protocol.mount(app, server, endpoints)
     security.protect(app)

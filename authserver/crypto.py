@@ -34,6 +34,7 @@ class Kind(Enum):
     ACCESS = "asa_"
     REFRESH = "asr_"
     DEVICE = "asd_"
+    CIBA = "asq_"
     SECRET = "ass_"
     BROWSER = "asb_"
     INTERACTION = "asi_"
@@ -152,6 +153,11 @@ def _bytes(value: str | bytes) -> bytes:
 def client_secret_digest(secret: str) -> bytes:
     """Return what is stored of a client secret: machine-made, 256 bits, so a plain SHA-256 is enough."""
     return hashlib.sha256(b"authserver:client-secret\0" + secret.encode("utf-8", "surrogatepass")).digest()
+
+
+def encrypted_token_digest(token: str) -> bytes:
+    """Return what is stored of an encrypted access token: its text holds a fresh 256-bit key, so SHA-256 is enough."""
+    return hashlib.sha256(b"authserver:encrypted-token\0" + token.encode("utf-8", "surrogatepass")).digest()
 
 
 def seal_client_secret(sealer: Sealer, client_id: str, secret: str) -> bytes:

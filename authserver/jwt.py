@@ -7,14 +7,19 @@ key that the caller names decides which algorithms count, never the token's head
 import json
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
-from joserfc import jws
+from joserfc import jwe, jws
 from joserfc.errors import JoseError
-from joserfc.jwk import Key, OKPKey
+from joserfc.jwk import ECKey, Key, OKPKey, RSAKey
 
 MAX_SIZE: Final = 16 * 1024
 ASYMMETRIC: Final = frozenset({"RS256", "PS256", "ES256", "ES384", "EdDSA", "Ed25519"})
+# Kind of key for each algorithm. Left out: RSA1_5 and RSA-OAEP (RFC 8725 3.2), and all that need a shared secret.
+_ENCRYPTING: Final[Mapping[str, type[RSAKey | ECKey]]] = {"RSA-OAEP-256": RSAKey, "ECDH-ES": ECKey}
+ENCRYPTION_ALGORITHMS: Final = tuple(_ENCRYPTING)
+ENCRYPTION_METHODS: Final = ("A128CBC-HS256", "A256GCM")
 _COMPACT: Final = re.compile(r"[A-Za-z0-9_-]{2,}\.[A-Za-z0-9_-]{2,}\.[A-Za-z0-9_-]{2,}", re.ASCII)
 # Header, encrypted key (none for an agreed key), initialization vector of 96 or 128 bits, ciphertext, tag of 128 bits.
 _COMPACT_JWE: Final = re.compile(
@@ -40,6 +45,14 @@ class InvalidJWT(ValueError):
     """The token is malformed, badly signed or not what the caller asked for; the message is a fixed sentence."""
 
 
+class Recipient(NamedTuple):
+    """Whom something is encrypted to: a key that is ready for use, and how."""
+
+    key: RSAKey | ECKey
+    alg: str
+    enc: str
+
+
 class Parsed(NamedTuple):
     """A token whose signature has not been checked."""
 
@@ -59,6 +72,10 @@ def parse(token: str) -> Parsed:
     if "crit" in header or "zip" in header or "b64" in header:
         msg = "the header has a critical or unsupported member"
         raise InvalidJWT(msg)
+    # RFC 7515 4.1.9: a type that is none must not pass for one that was left out (RFC 8725 3.11).
+    if "typ" in header and not (isinstance(header["typ"], str) and header["typ"]):
+        msg = "the type is not a string"
+        raise InvalidJWT(msg)
     return Parsed(token, header, claims)
 
 
@@ -74,6 +91,35 @@ def parse_encrypted(token: str) -> dict[str, Any]:
         msg = "the header has a critical or unsupported member"
         raise InvalidJWT(msg)
     return header
+
+
+def encrypt(token: str, to: Recipient, *, nested: bool = True) -> str:
+    """Return a signed JWT, or claims, inside a JWE in compact form (RFC 7516 3.1, RFC 7519 11.2); raises InvalidJWT."""
+    header = {"alg": to.alg, "enc": to.enc}
+    if nested:
+        header["cty"] = "JWT"  # RFC 7519 5.2
+    if to.key.kid is not None:
+        header["kid"] = to.key.kid
+    try:
+        return jwe.encrypt_compact(header, token, to.key, algorithms=[to.alg, to.enc])
+    except (JoseError, ValueError):
+        msg = "the key does not encrypt"
+        raise InvalidJWT(msg) from None
+
+
+def encryption_key(keys: Iterable[Mapping[str, Any]], alg: str) -> RSAKey | ECKey:
+    """Return the key of a set for this algorithm, one for encryption alone before one for everything.
+
+    Raises InvalidJWT when there is none.
+    """
+    fitting = [key for key in keys if _encrypts(key, alg)]
+    for members in sorted(fitting, key=lambda key: "use" not in key):
+        try:
+            return _ENCRYPTING[alg].import_key(dict(members))
+        except (JoseError, ValueError, TypeError):
+            continue
+    msg = "the key set has no key for the algorithm"
+    raise InvalidJWT(msg)
 
 
 def verify(parsed: Parsed, key: Key, algorithms: frozenset[str]) -> None:
@@ -94,8 +140,8 @@ def verify(parsed: Parsed, key: Key, algorithms: frozenset[str]) -> None:
 
 def media_type(parsed: Parsed) -> str | None:
     """Return the header's ``typ`` in lower case without ``application/`` (RFC 7515 4.1.9), or None."""
-    typ = parsed.header.get("typ")
-    return typ.lower().removeprefix("application/") if isinstance(typ, str) else None
+    typ: str | None = parsed.header.get("typ")
+    return None if typ is None else typ.lower().removeprefix("application/")
 
 
 def seconds(claims: dict[str, Any], name: str) -> int | None:
@@ -156,6 +202,12 @@ def parse_json(raw: bytes) -> Any:
     except (ValueError, RecursionError):
         return None
     return value
+
+
+def _encrypts(key: Mapping[str, Any], alg: str) -> bool:
+    # RFC 7517 4.2, 4.4: a key says what it is for; one that says nothing may be used.
+    kind = _ENCRYPTING[alg].key_type
+    return key.get("kty") == kind and key.get("use", "enc") == "enc" and key.get("alg", alg) == alg
 
 
 def _public_part(key: Any, use: str) -> dict[str, Any] | None:

@@ -4,6 +4,12 @@ A key's state follows from its times, so no node promotes anything: it is publis
 ``signs_at`` until ``retires_at``, and is gone at ``gone_at``. Every process reads the table again each few seconds and
 makes key objects only when a row has changed: importing an RSA key costs 30 ms, signing with it 0.3 ms.
 
+Every deployment has keys for two algorithms; the others get their first key at need, and are rotated from then on. Such
+a key signs at once, as there is none before it that could sign meanwhile. It is made when a client that asks for its
+algorithm is registered, and so published before that client is sent anything; for what is registered elsewhere, when
+something has to be signed. Whoever has read the set before does not know the ``kid``, and reads it again (OpenID
+Connect Core 10.1.1).
+
 Keys to which clients encrypt lie in the same table and are rotated with the others, but they sign nothing and nothing
 is verified with them. They are published until they retire; whoever still has a copy of the set may use them until they
 are gone.
@@ -12,37 +18,34 @@ are gone.
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from threading import Lock
 from time import monotonic
 from typing import Any, Final, NamedTuple
 
 import orjson
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
-from cryptography.hazmat.primitives.hashes import SHA256
 from joserfc.errors import JoseError
-from joserfc.jwk import ECKey, Key, RSAKey, import_key
+from joserfc.jwk import ECKey, Key, OKPKey, RSAKey, import_key
 
-from authserver import jwt
+from authserver import jwt, signing
 from authserver.clock import DAY, HOUR, MINUTE, SECOND, now
 from authserver.crypto import Sealer, b64
 from authserver.records import Event, SigningKey
 from authserver.settings import Settings
+from authserver.signing import OF_ED25519, OF_RSA, PrivateKey, Sign
 from authserver.store import Store
 from authserver.store.errors import StoreError
 
 logger = logging.getLogger(__name__)
 
 ALGORITHMS: Final = ("RS256", "ES256")
+AT_NEED: Final = ("PS256", "ES384", "Ed25519", "EdDSA")
+SIGNING: Final = ALGORITHMS + AT_NEED
 ENCRYPTION: Final = ("RSA-OAEP-256", "ECDH-ES")  # RFC 7518 4.3, 4.6
 NEVER: Final = 2**62
-_RSA_BITS: Final = 2048
-_OF_RSA: Final = frozenset({"RS256", "RSA-OAEP-256"})
-_COORDINATE: Final = 32  # bytes of a P-256 coordinate (RFC 7518 3.4)
-
-Sign = Callable[[bytes], bytes]
+BEHIND: Final = MINUTE
+"""What the clock of another node may be behind."""
 
 
 class KeyRingError(Exception):
@@ -78,7 +81,7 @@ class KeyRing:
         self._sealer = sealer
         self._interval = settings.keys.refresh_seconds
         self._hints_live = settings.sessions.absolute_seconds * SECOND
-        self._used = used(settings)
+        self._listed = SIGNING + tuple(name for name in used(settings) if name in ENCRYPTION)
         self._due = 0.0
         self._lock = Lock()
         self._ring = _Ring((), {}, {})
@@ -91,11 +94,11 @@ class KeyRing:
         self._due = monotonic() + self._interval
         self._take(self._store.keys.all(), strict=True)
         for algorithm in ALGORITHMS:
-            self._signer(algorithm, self._ring)
+            self._require_signer(algorithm)
 
     def sign(self, algorithm: str, typ: str, claims: Mapping[str, Any]) -> str:
         """Return the compact JWS of the claims under the current key of the algorithm (RFC 7515 3.1)."""
-        signer = self._signer(algorithm, self._current())
+        signer = self._signer(algorithm, self._current()) or self._first_signer(algorithm)
         head = signer.heads.get(typ)
         if head is None:
             head = signer.heads[typ] = b64(orjson.dumps({"alg": algorithm, "kid": signer.kid, "typ": typ})).encode()
@@ -140,7 +143,7 @@ class KeyRing:
         rows = [row for row in self._current().rows if row.publishes_at <= moment < self._listed_until(row)]
         kids = tuple(row.kid for row in rows)
         if self._published[0] != kids:
-            rows.sort(key=lambda row: (self._used.index(row.algorithm), -row.signs_at))
+            rows.sort(key=lambda row: (self._listed.index(row.algorithm), -row.signs_at))
             body = orjson.dumps({"keys": [orjson.loads(row.public) for row in rows]})
             self._published = kids, PublicSet(body, f'"{hashlib.sha256(body).hexdigest()[:32]}"')
         return self._published[1]
@@ -148,7 +151,7 @@ class KeyRing:
     def _listed_until(self, row: SigningKey) -> int:
         # Whoever copies the set just before a key is gone must not go on encrypting to it.
         end = min(row.retires_at, row.gone_at) if row.algorithm in ENCRYPTION else row.gone_at
-        return end if row.algorithm in self._used else 0
+        return end if row.algorithm in self._listed else 0
 
     def _end(self, row: SigningKey, *, hint: bool) -> int:
         # A compromised key is gone before it retires, or with it; what it signed proves nothing, not even as a hint.
@@ -201,32 +204,44 @@ class KeyRing:
         return {algorithm: tuple(group) for algorithm, group in signers.items()}
 
     @staticmethod
-    def _signer(algorithm: str, ring: _Ring) -> _Signer:
+    def _signer(algorithm: str, ring: _Ring) -> _Signer | None:
         moment = now()
         for signer in ring.signers.get(algorithm, ()):
             if signer.signs_at <= moment < signer.retires_at:
                 return signer
-        raise KeyRingError(f"no {algorithm} signing key: run 'authserver key rotate --now', or restore the database")
+        return None
+
+    def _require_signer(self, algorithm: str) -> _Signer:
+        signer = self._signer(algorithm, self._ring)
+        if signer is None:
+            raise KeyRingError(
+                f"no {algorithm} signing key: run 'authserver key rotate --now', or restore the database"
+            )
+        return signer
+
+    def _first_signer(self, algorithm: str) -> _Signer:
+        """Return the signer that this process has not read yet, or that nobody has made yet."""
+        if algorithm in AT_NEED:
+            with self._lock:
+                make_missing(self._store, self._sealer, (algorithm,), actor="keys")
+                self._take(self._store.keys.all(), strict=False)
+        return self._require_signer(algorithm)
 
 
 def used(settings: Settings) -> tuple[str, ...]:
-    """Return the algorithms that a deployment with these settings has keys for."""
+    """Return the algorithms that a deployment with these settings has keys for from its start."""
     return ALGORITHMS + (ENCRYPTION if settings.features.jar else ())
 
 
 def make_key(algorithm: str, sealer: Sealer, *, publishes_at: int, signs_at: int) -> SigningKey:
     """Generate a key; its ``kid`` is the RFC 7638 thumbprint, its private part is sealed to its row."""
-    private: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
-    if algorithm in _OF_RSA:
-        private = rsa.generate_private_key(public_exponent=65537, key_size=_RSA_BITS)
-    else:
-        private = ec.generate_private_key(ec.SECP256R1())
+    private = signing.make_private(algorithm)
     return seal_key(algorithm, private, sealer, publishes_at=publishes_at, signs_at=signs_at)
 
 
 def seal_key(
     algorithm: str,
-    private: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey,
+    private: PrivateKey,
     sealer: Sealer,
     *,
     publishes_at: int,
@@ -237,7 +252,7 @@ def seal_key(
         serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     pem = private.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-    public = (RSAKey if algorithm in _OF_RSA else ECKey).import_key(pem)
+    public = (RSAKey if algorithm in OF_RSA else OKPKey if algorithm in OF_ED25519 else ECKey).import_key(pem)
     kid = public.thumbprint()
     use = "enc" if algorithm in ENCRYPTION else "sig"
     members = {**public.as_dict(private=False), "kid": kid, "use": use, "alg": algorithm}
@@ -270,12 +285,23 @@ def ensure_encryption_keys(
 
     One that was lost is made anew, too: unlike a signing key, nothing that was issued depends on it.
     """
-    moment = now()
+    wanted = [algorithm for algorithm in used(settings) if algorithm in ENCRYPTION]
+    return make_missing(store, sealer, wanted, actor=actor)
+
+
+def make_missing(store: Store, sealer: Sealer, algorithms: Iterable[str], *, actor: str) -> tuple[SigningKey, ...]:
+    """Make a key for each of these algorithms that has none in force; return the new keys.
+
+    Of several processes that find the same one missing, the store lets one add its key.
+    """
+    moment, made = now(), []
+    # There is none before it to sign meanwhile, so it counts at once also where the clock is behind.
+    since = moment - BEHIND
     there = {row.algorithm for row in store.keys.all() if row.retires_at > moment}
-    missing = [algorithm for algorithm in used(settings) if algorithm in ENCRYPTION and algorithm not in there]
-    made = []
-    for algorithm in missing:
-        key = make_key(algorithm, sealer, publishes_at=moment, signs_at=moment)
+    for algorithm in algorithms:
+        if algorithm in there:
+            continue
+        key = make_key(algorithm, sealer, publishes_at=since, signs_at=since)
         event = Event("key.added", actor, facts={"kid": key.kid, "algorithm": algorithm})
         if store.keys.add_missing(key, moment, event):
             made.append(key)
@@ -299,7 +325,9 @@ def rotate(
     moment = now()
     delay = 0 if compromised else 10 * MINUTE if soon else settings.keys.publish_hours * HOUR
     old = [row for row in store.keys.all() if row.gone_at > moment]
-    new = tuple(make_key(name, sealer, publishes_at=moment, signs_at=moment + delay) for name in used(settings))
+    needed = {row.algorithm for row in old if row.retires_at > moment}
+    names = used(settings) + tuple(name for name in AT_NEED if name in needed)
+    new = tuple(make_key(name, sealer, publishes_at=moment, signs_at=moment + delay) for name in names)
     facts = {"soon": soon, "compromised": compromised}
     for key in new:
         store.keys.add(key, Event("key.added", actor, facts={"kid": key.kid, "algorithm": key.algorithm, **facts}))
@@ -347,30 +375,17 @@ def _open(row: SigningKey, sealer: Sealer) -> bytes:
 
 def _signing_function(row: SigningKey, sealer: Sealer) -> Sign:
     private = serialization.load_der_private_key(_open(row, sealer), None)
-    if isinstance(private, rsa.RSAPrivateKey) and row.algorithm == "RS256":
-        scheme, digest = padding.PKCS1v15(), SHA256()
-        return lambda signed: private.sign(signed, scheme, digest)
-    if isinstance(private, ec.EllipticCurvePrivateKey) and row.algorithm == "ES256":
-        return _sign_es256(private)
-    raise KeyRingError(f"signing key {row.kid} is not a key for {row.algorithm}")
+    sign = signing.signing_function(row.algorithm, private)
+    if sign is None:
+        raise KeyRingError(f"signing key {row.kid} is not a key for {row.algorithm}")
+    return sign
 
 
 def _decryption_key(row: SigningKey, sealer: Sealer) -> RSAKey | ECKey:
     try:
-        return (RSAKey if row.algorithm in _OF_RSA else ECKey).import_key(_open(row, sealer))
+        return (RSAKey if row.algorithm in OF_RSA else ECKey).import_key(_open(row, sealer))
     except (JoseError, ValueError):
         raise KeyRingError(f"encryption key {row.kid} is not a key for {row.algorithm}") from None
-
-
-def _sign_es256(private: ec.EllipticCurvePrivateKey) -> Sign:
-    algorithm = ec.ECDSA(SHA256())
-
-    def sign(signed: bytes) -> bytes:
-        # RFC 7518 3.4: R and S as 32 octets each, not the DER that the library answers.
-        r, s = decode_dss_signature(private.sign(signed, algorithm))
-        return r.to_bytes(_COORDINATE, "big") + s.to_bytes(_COORDINATE, "big")
-
-    return sign
 
 
 def _public_key(row: SigningKey) -> Key:

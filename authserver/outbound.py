@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from threading import BoundedSemaphore, Event, Lock
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from authserver.clock import HOUR, MINUTE, SECOND, now
 from authserver.guarded import Budget, Guarded, OutboundError, WrongAnswer
@@ -29,6 +29,7 @@ __all__ = ["Outbound", "OutboundError", "WrongAnswer", "is_public"]
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
 Wanted = Callable[[Mapping[str, Any]], bool]
 """Says of one key of a set whether it is the one that is looked for."""
 
@@ -59,7 +60,7 @@ _REFUSED: Final = tuple(
 
 
 class Outbound:
-    """Fetches for this process; safe for many threads."""
+    """Fetches and sends for this process; safe for many threads."""
 
     def __init__(self, settings: Settings) -> None:
         self._allow = frozenset(entry.lower() for entry in settings.outbound_allow)
@@ -69,6 +70,8 @@ class Outbound:
         self._key_sets = _KeySets(self.fetch, places)
         self.request_objects = BoundedSemaphore(places)
         """The threads that may wait for request objects: whoever knows a client sends people here (RFC 9101 10.4.1)."""
+        self.sector_documents = BoundedSemaphore(places)
+        """Those that may wait for documents of sectors: whoever may register says where (OpenID Connect Core 8.1)."""
 
     def client_keys(self, client: Client, parsed: Parsed) -> Mapping[str, Any]:
         """Return the ``client_key_set``, a key with the header's ``kid`` being wanted (OpenID Connect Core 10.1.1)."""
@@ -99,21 +102,40 @@ class Outbound:
 
     def fetch_document(self, url: str, max_bytes: int, accept: str = "*/*") -> tuple[bytes, dict[str, str]]:
         """Return body and headers (names in lower case) of a 200 answer to GET; raises OutboundError."""
+        return self._exchange(
+            "GET", url, (("Accept", accept),), None, max_bytes, lambda response: _read(response, max_bytes)
+        )
+
+    def post(self, url: str, headers: tuple[tuple[str, str], ...], body: bytes) -> int:
+        """Send a POST; return the status of the answer, of which nothing else is looked at; raises OutboundError."""
+        sized = (*headers, ("Content-Length", str(len(body))))
+        return self._exchange("POST", url, sized, body, MAX_BYTES, lambda response: response.status)
+
+    def _exchange(
+        self,
+        method: str,
+        url: str,
+        headers: tuple[tuple[str, str], ...],
+        body: bytes | None,
+        max_bytes: int,
+        read: "Callable[[httpcore2.Response], T]",
+    ) -> T:
+        """Send one request to an address that was checked; return what ``read`` makes of the answer."""
         import httpcore2  # noqa: PLC0415 - a quarter of a second that most processes never need
 
         budget = Budget(DEADLINE, max_bytes)
         scheme, host, port, target = _split(url)
         backend = Guarded(self._guard(scheme, host, port), budget)
         parts = httpcore2.URL(scheme=scheme.encode(), host=host.encode(), port=port, target=target.encode())
-        headers = [("Host", host if port == _PORTS[scheme] else f"{host}:{port}"), ("Accept", accept), *_HEADERS]
+        place = ("Host", host if port == _PORTS[scheme] else f"{host}:{port}")
         try:
             with (
                 httpcore2.ConnectionPool(
                     ssl_context=self._trusted(), network_backend=cast("httpcore2.NetworkBackend", backend)
                 ) as pool,
-                pool.stream("GET", parts, headers=headers) as response,
+                pool.stream(method, parts, headers=[place, *headers, *_HEADERS], content=body) as response,
             ):
-                return _read(response, max_bytes)
+                return read(response)
         except (httpcore2.TimeoutException, httpcore2.NetworkError, httpcore2.ProtocolError) as error:
             raise OutboundError(f"not fetched: {type(error).__name__}") from None
         except (httpcore2.UnsupportedProtocol, httpcore2.ConnectionNotAvailable, OSError, ValueError) as error:

@@ -77,6 +77,11 @@ class Client:
         return self.token_endpoint_auth_method == "none"
 
     @property
+    def pairwise(self) -> bool:
+        """Say whether it knows users by another name than the clients of other sectors (OpenID Connect Core 8)."""
+        return self.metadata.get("subject_type") == "pairwise"
+
+    @property
     def fapi2(self) -> bool:
         """Say whether the client keeps to FAPI 2.0 (Security Profile, with or without Message Signing)."""
         return self.profile.startswith("fapi2")
@@ -201,6 +206,13 @@ class Credential:
     updated_at: int
 
 
+class PairwiseSubject(NamedTuple):
+    """What a user is called in one sector, and the key that makes what their sessions are called there."""
+
+    pairwise: str
+    session_key: bytes
+
+
 class Session(NamedTuple):
     """A signed-in account in one browser, with what pages and the protocol need of its user."""
 
@@ -287,6 +299,52 @@ class LiveToken(NamedTuple):
     scope: str
     claims: str
     expires_at: int
+    requested_claims: str | None = None  # of its grant, for the client of the grant (OpenID Connect Core 5.5)
+
+
+class LiveJWT(NamedTuple):
+    """What the store knows of a JWT that is alive beside what it says itself."""
+
+    requested_claims: str | None
+
+
+class Cursor(NamedTuple):
+    """A place among the revocations: number and time of a row, which together name it in this database alone."""
+
+    number: int
+    at: int
+
+
+class Revocation(NamedTuple):
+    """Something that was taken away: a JSON object that describes the tokens that are dead since."""
+
+    number: int
+    at: int
+    description: str
+    expires_at: int  # no such token outlives it
+
+
+class StatusEntry(NamedTuple):
+    """An entry of a status list whose token is dead."""
+
+    number: int  # in its list
+    issued_at: int
+    lacks_grant: int  # 1 where the grant of the token is not there: not opened yet, or gone
+
+
+class Job(NamedTuple):
+    """Something that has to be sent to a client, until it has arrived or is too late."""
+
+    number: int
+    kind: str
+    client_id: str
+    sub: str
+    sid: str
+    created_at: int
+    due_at: int  # of one that somebody has taken: until when it is theirs
+    expires_at: int
+    attempts: int  # also says whose it is: of the one who has taken it last
+    problem: str | None
 
 
 class RefreshState(NamedTuple):

@@ -3,6 +3,8 @@
 Tuples in running order, no logic. An extension is its file, its test of the same name, and its lines here.
 """
 
+from authserver.api import endpoint as management
+from authserver.api import metadata as management_metadata
 from authserver.oauth import (
     access_token,
     authorization_code,
@@ -31,17 +33,36 @@ from authserver.oauth import (
     resource,
     response_modes,
     revocation,
+    revocation_events,
     scope,
+    status_list,
     token,
     token_exchange,
 )
-from authserver.oidc import authentication_request, claims, discovery, end_session, id_token, step_up, userinfo
+from authserver.oidc import (
+    authentication_request,
+    backchannel_logout,
+    ciba,
+    ciba_request,
+    claims,
+    claims_request,
+    discovery,
+    end_session,
+    frontchannel_logout,
+    hybrid,
+    id_token,
+    session_management,
+    step_up,
+    subject,
+    userinfo,
+)
 
 GRANTS = (
     authorization_code.AuthorizationCodeGrant,
     refresh_token.RefreshTokenGrant,
     client_credentials.ClientCredentialsGrant,
     device.DeviceCodeGrant,
+    ciba.CibaGrant,
     token_exchange.TokenExchangeGrant,
     jwt_bearer.JWTBearerGrant,
 )
@@ -64,21 +85,43 @@ ENDPOINTS = (
     ("token", token.PATH, token.METHODS, token.respond),
     ("pushed_authorization_request", par.PATH, par.METHODS, par.respond),
     ("device_authorization", device.PATH, device.METHODS, device.respond),
+    ("backchannel_authentication", ciba.PATH, ciba.METHODS, ciba.respond),
     ("introspection", introspection.PATH, introspection.METHODS, introspection.respond),
     ("revocation", revocation.PATH, revocation.METHODS, revocation.respond),
+    ("revocation_events", revocation_events.PATH, revocation_events.METHODS, revocation_events.respond),
+    ("status_list", status_list.PATH, status_list.METHODS, status_list.respond),
+    ("status_lists", status_list.AGGREGATION_PATH, status_list.METHODS, status_list.respond_all),
     ("userinfo", userinfo.PATH, userinfo.METHODS, userinfo.respond),
     ("registration", registration.PATH, registration.METHODS, registration.respond),
     ("client_configuration", registration_manage.PATH, registration_manage.METHODS, registration_manage.respond),
     ("jwks", metadata.JWKS_PATH, metadata.METHODS, metadata.respond_jwks),
     ("metadata", metadata.PATH, metadata.METHODS, metadata.respond),
     ("discovery", discovery.PATH, discovery.METHODS, discovery.respond),
+    ("management", management_metadata.PATH, management_metadata.METHODS, management_metadata.respond),
 )
+
+# The management API: endpoints with a table of their own.
+MANAGEMENT = management.ENDPOINTS
+
+# Resources that are there by themselves: a function (settings) -> Resource.
+RESOURCES = (management_metadata.resource,)
+
+# Kind of a job → what writes its message: a function (server, job) -> Message.
+JOBS = {
+    backchannel_logout.KIND: backchannel_logout.write,
+}
+
+# What the page after a logout loads in frames: a function (server, ended sessions) -> URLs.
+LOGOUT_FRAMES = (frontchannel_logout.frames,)
 
 # Endpoints whose bodies are JSON objects.
 TAKE_JSON = frozenset({"registration", "client_configuration"})
 
+# Endpoints that read parameters of a GET from its URL; a secret is none of them (RFC 6749 2.3.1).
+TAKE_QUERY = frozenset({"revocation_events", "status_list"})
+
 # Endpoints that a browser script of another origin may call, and for whom (DECISIONS, Redirects and cross-origin).
-CORS_ANY = frozenset({"jwks", "metadata", "discovery", "registration"})
+CORS_ANY = frozenset({"jwks", "metadata", "discovery", "registration", "status_list", "status_lists"})
 CORS_REGISTERED = frozenset({"token", "revocation", "userinfo", "pushed_authorization_request", "device_authorization"})
 
 # Served at the root, too, with the issuer's path behind (RFC 8414 3.1).
@@ -94,7 +137,16 @@ CLIENT_AUTH = {
     "none": client_auth.none,
 }
 
-RESPONSE_TYPES = ("code",)
+# response_type → what answers it: (server, request, session, seed) -> parameters. Words in alphabetical order (3.1.1).
+RESPONSE_TYPES = (
+    ("code", authorization_code.answer),
+    ("code id_token", hybrid.answer),
+    ("code id_token token", hybrid.answer),
+    ("code token", hybrid.answer),
+    ("id_token", hybrid.answer),
+    ("id_token token", hybrid.answer),
+    ("token id_token", hybrid.answer),  # never asked for under this name; how certification looks for the one above
+)
 RESPONSE_MODES = (
     ("query", response_modes.query),
     ("fragment", response_modes.fragment),
@@ -110,6 +162,12 @@ PUSH_PREPARE = (dpop.proof,)
 # Where a client is described that nobody has registered: a class (server) with find (client_id, stored) -> Client.
 CLIENT_FINDERS = (client_id_metadata.Documents,)
 
+# What clients call users: a class (server) with of, session_of and find, as ``oauth.server.Subjects`` says.
+SUBJECTS = subject.Subjects
+
+# What a client shows that nobody vouches for: (server, metadata), checked whenever it is registered or changed.
+REGISTRATION_CHECK = (subject.check_sector,)
+
 AUTHORIZE_RESOLVE = (
     client_id_metadata.resolve,
     par.load,
@@ -118,6 +176,7 @@ AUTHORIZE_RESOLVE = (
 )
 
 AUTHORIZE_CHECK = (
+    hybrid.place,
     response_modes.check,
     jarm.check,
     parameters.single,
@@ -137,11 +196,17 @@ AUTHORIZE_CHECK = (
     authentication_request.max_age,
     step_up.acr_values,
     authentication_request.hints,
+    claims_request.check,
+    hybrid.check,
+    id_token.check_key,
 )
 
 AUTHORIZE_FINISH = (par.complete,)
 
 AUTHORIZE_GRANT = (client_id_metadata.keep,)
+
+# What a good answer tells beside what its response type does: (server, request, sessions, parameters).
+AUTHORIZE_ANSWER = (session_management.add_state,)
 
 AUTHORIZE_RESPOND = (
     issuer.add,
@@ -154,6 +219,23 @@ DEVICE_CHECK = (
     scope.check,
     resource.check,
     rar.add_resources,
+    id_token.check_key,
+)
+
+# What a client can ask of a user behind the scenes; the first step opens a signed request.
+CIBA_CHECK = (
+    ciba_request.unpack,
+    rar.check,
+    scope.check,
+    ciba_request.openid,
+    resource.check,
+    rar.add_resources,
+    step_up.acr_values,
+    ciba_request.notification_token,
+    ciba_request.binding_message,
+    ciba_request.user_code,
+    ciba_request.requested_expiry,
+    id_token.check_key,
 )
 
 TOKEN_PREPARE = (
@@ -170,6 +252,7 @@ TOKEN_CHECK = (
     rar.limit,
     dpop.binding,
     mtls.binding,
+    id_token.check_key,
 )
 
 TOKEN_CLAIMS = (
@@ -177,6 +260,7 @@ TOKEN_CLAIMS = (
     access_token.confirmation,
     rar.claim,
     token_exchange.actor,
+    status_list.reference,  # last: of what is refused before, no place is used up
 )
 
 TOKEN_RESPOND = (
@@ -184,7 +268,10 @@ TOKEN_RESPOND = (
     id_token.add,
 )
 
-INTROSPECTION_RESPOND = (introspection_jwt.sign,)
+INTROSPECTION_RESPOND = (
+    subject.introspected,
+    introspection_jwt.sign,
+)
 
 USERINFO_CHECK = (
     dpop.resource_proof,
@@ -209,17 +296,26 @@ METADATA = (
     introspection_jwt.metadata,
     identity_assertion.metadata,
     revocation.metadata,
+    revocation_events.metadata,
+    status_list.metadata,
     issuer.metadata,
+    subject.metadata,
     id_token.metadata,
     userinfo.metadata,
     claims.metadata,
+    claims_request.metadata,
     authentication_request.metadata,
     step_up.metadata,
+    ciba.metadata,
     jar.metadata,  # after authentication_request, which says no
     end_session.metadata,
+    backchannel_logout.metadata,
+    frontchannel_logout.metadata,
+    session_management.metadata,
     registration.metadata,
     client_id_metadata.metadata,
     discovery.metadata,
+    management_metadata.metadata,
 )
 
 # Names of parameters that may stand only once.
@@ -229,6 +325,7 @@ PARAMETERS = frozenset().union(
     token.PARAMETERS,
     authorization_code.PARAMETERS,
     refresh_token.PARAMETERS,
+    revocation_events.PARAMETERS,
     device.PARAMETERS,
     token_exchange.PARAMETERS,
     jwt_bearer.PARAMETERS,
@@ -240,6 +337,9 @@ PARAMETERS = frozenset().union(
     pkce.PARAMETERS,
     dpop.PARAMETERS,
     authentication_request.PARAMETERS,
+    ciba_request.PARAMETERS,
+    ciba.PARAMETERS,
+    claims_request.PARAMETERS,
     userinfo.PARAMETERS,
     end_session.PARAMETERS,
 )
@@ -254,4 +354,11 @@ CLIENT_METADATA = {
     **introspection_jwt.CLIENT_METADATA,
     **mtls.CLIENT_METADATA,
     **rar.CLIENT_METADATA,
+    **ciba_request.CLIENT_METADATA,
+    **id_token.CLIENT_METADATA,
+    **userinfo.CLIENT_METADATA,
+    **subject.CLIENT_METADATA,
+    **backchannel_logout.CLIENT_METADATA,
+    **frontchannel_logout.CLIENT_METADATA,
+    **hybrid.CLIENT_METADATA,
 }

@@ -14,9 +14,17 @@ from authserver.json_schema import check, reaches, written
 
 Positive = Annotated[int, Field(gt=0)]
 Words = Annotated[tuple[str, ...], NoDecode]
+ScopeName = Annotated[str, Field(pattern=r"^[\x21\x23-\x5b\x5d-\x7e]{1,128}$")]  # one scope-token, RFC 6749 3.3
 GrantType = Literal["authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:device_code"]
 """What a client may register for itself: no grant without a person who sees what the client is."""
 _HEADER: Final = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,63}", re.ASCII)
+# Claims that the protocol itself says something with (RFC 7519 4.1, OpenID Connect Core 2, RFC 9068 2.2).
+PROTOCOL_CLAIMS: Final = frozenset(
+    {"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "nonce", "acr", "amr", "azp", "auth_time", "at_hash", "c_hash"}
+    | {"s_hash", "sid", "client_id", "scope", "cnf", "events", "act", "authorization_details"}
+)
+# Scopes of a meaning that is fixed (OpenID Connect Core 5.4, 11).
+PERSONAL_SCOPES: Final = ("openid", "profile", "email", "address", "phone", "offline_access")
 _NAMED: Final = re.compile(r"\{([^{}]+)\}")
 
 
@@ -37,6 +45,10 @@ class Tokens(Section):
     device_code_seconds: Annotated[int, Field(ge=60, le=1800)] = Field(
         600, description="Time in which a person has to allow a device and the device to fetch its tokens."
     )
+    auth_req_id_seconds: Annotated[int, Field(ge=10, le=1800)] = Field(
+        600,
+        description="Longest time in which a person has to answer a CIBA request and the client to fetch its tokens.",
+    )
     exchanged_token_seconds: Positive = Field(
         300, description="Longest life of a token that was got by token exchange (RFC 8693)."
     )
@@ -51,6 +63,11 @@ class Tokens(Section):
     grace_public_seconds: Annotated[int, Field(ge=0, le=300)] = Field(
         10, description="Window in which a public client may repeat a refresh."
     )
+
+    @property
+    def longest_access(self) -> int:
+        """Return the longest life of an access token whose resource says nothing else, in seconds."""
+        return max(self.access_token_seconds, self.exchanged_token_seconds)
 
 
 class Sessions(Section):
@@ -100,6 +117,14 @@ class Limits(Section):
     user_codes_per_address: Positive = Field(
         30, description="Wrong user codes of devices an hour from one address (IPv6: /64)."
     )
+    ciba_requests: Positive = Field(60, description="CIBA requests a minute per client.")
+    ciba_requests_per_user: Positive = Field(20, description="CIBA requests an hour per client and user.")
+    ciba_open_per_user: Positive = Field(
+        3, description="CIBA requests of one client that may wait for the same user at a time."
+    )
+    ciba_unknown_users: Positive = Field(
+        30, description="CIBA requests an hour per client for users that there are not."
+    )
     registrations: Positive = Field(
         10, description="Clients that may register themselves an hour from one address (IPv6: /64)."
     )
@@ -119,9 +144,28 @@ class Features(Section):
     jarm: bool = Field(default=True, description="Signed and encrypted authorization responses (JARM).")
     dpop: bool = Field(default=True, description="Tokens bound to a key of the client (DPoP, RFC 9449).")
     mtls: bool = Field(default=True, description="Client certificates: authentication and bound tokens (RFC 8705).")
+    revocation_events: bool = Field(
+        default=True, description="A stream of events that tells resource servers what was revoked."
+    )
     introspection_jwt: bool = Field(default=True, description="Introspection answers as signed JWTs (RFC 9701).")
     rar: bool = Field(default=True, description="Rich authorization requests (RFC 9396).")
     device: bool = Field(default=True, description="Sign-in of devices that have no browser (RFC 8628).")
+    status_list: bool = Field(default=True, description="Status lists for JWT access tokens (Token Status List).")
+    backchannel_logout: bool = Field(
+        default=True, description="Clients are told from server to server that a session is over (Back-Channel Logout)."
+    )
+    frontchannel_logout: bool = Field(
+        default=True, description="The page after a logout loads addresses of the clients used (Front-Channel Logout)."
+    )
+    session_management: bool = Field(
+        default=False, description="Pages of clients ask a frame whether the session goes on (Session Management)."
+    )
+    ciba: bool = Field(
+        default=False, description="Requests that a client sends to a user behind the scenes (CIBA, poll and ping)."
+    )
+    hybrid: bool = Field(
+        default=False, description="ID tokens and access tokens from the authorization endpoint (Hybrid and Implicit)."
+    )
     token_exchange: bool = Field(default=True, description="Exchange of tokens between services (RFC 8693).")
     jwt_bearer: bool = Field(
         default=True, description="Tokens on the word of a trusted issuer (RFC 7523), where there is one."
@@ -132,6 +176,9 @@ class Features(Section):
     )
     id_jag: bool = Field(
         default=True, description="Identity assertions for other authorization servers, and from them (ID-JAG)."
+    )
+    management_api: bool = Field(
+        default=False, description="Management API beside the command line, for clients with its scopes."
     )
 
 
@@ -195,6 +242,17 @@ class Dpop(Section):
 
     require_nonce: bool = Field(
         default=False, description="Demand a nonce of this server in every DPoP proof (RFC 9449 8)."
+    )
+
+
+class Ciba(Section):
+    """Requests that reach people without their doing (CIBA)."""
+
+    fresh_seconds: Annotated[int, Field(ge=60, le=86400)] = Field(
+        900, description="Whoever allows a CIBA request has signed in within so many seconds."
+    )
+    test_approval: bool = Field(
+        default=False, description="An endpoint that decides CIBA requests for test suites; with --development only."
     )
 
 
@@ -301,6 +359,23 @@ class DetailsType(Section):
     def named(self) -> tuple[tuple[str, ...], ...]:
         """Return the paths of the members that the description names."""
         return tuple(tuple(name.split(".")) for name in self.pieces[1::2])
+
+
+class ClaimScope(Section):
+    """A scope of ours that speaks of a person: the claims that it opens, beside those of OpenID Connect Core 5.4."""
+
+    description: Annotated[str, Field(min_length=1)]  # a sentence for people: "See your department"
+    claims: Annotated[tuple[str, ...], Field(min_length=1)]
+
+    @field_validator("claims")
+    @classmethod
+    def _check_claims(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not PROTOCOL_CLAIMS.isdisjoint(value) or not all(
+            name.isprintable() and 0 < len(name) <= 128 for name in value
+        ):
+            msg = "a scope opens claims about a person, not those of the protocol"
+            raise ValueError(msg)
+        return value
 
 
 class Database(Section):

@@ -25,6 +25,9 @@ from pydantic_settings import (
 )
 
 from authserver.sections import (
+    PERSONAL_SCOPES,
+    Ciba,
+    ClaimScope,
     Database,
     DetailsType,
     Dpop,
@@ -35,6 +38,7 @@ from authserver.sections import (
     Passwords,
     Positive,
     Registration,
+    ScopeName,
     Section,
     Sessions,
     Tokens,
@@ -97,6 +101,10 @@ class Settings(BaseSettings):
         default_factory=dict,
         description="Types of authorization details (RFC 9396) by their names, as tables or in JSON.",
     )
+    claim_scopes: dict[ScopeName, ClaimScope] = Field(
+        default_factory=dict,
+        description="More scopes that open claims about a person, by their names, as tables or in JSON.",
+    )
     require_pushed_authorization_requests: bool = Field(
         default=False, description="Take authorization requests only where they were pushed (RFC 9126 5)."
     )
@@ -122,6 +130,7 @@ class Settings(BaseSettings):
     features: Features = Features()
     registration: Registration = Registration()
     dpop: Dpop = Dpop()
+    ciba: Ciba = Ciba()
 
     @classmethod
     def settings_customise_sources(
@@ -197,9 +206,25 @@ class Settings(BaseSettings):
                 "REQUIRE_SIGNED_REQUEST_OBJECT needs FEATURES__JAR",
             ),
             (
+                self.ciba.test_approval and not self.development,
+                "CIBA__TEST_APPROVAL is for tests: it needs --development on loopback",
+            ),
+            (
                 # ID-JAG draft, Cross-Domain Use: nobody gives tokens on the strength of its own assertions.
                 any(trusted.issuer == self.issuer for trusted in self.trusted_issuers),
                 "TRUSTED_ISSUERS cannot name ISSUER itself",
+            ),
+            (
+                self.default_resource == self.management_resource,
+                "DEFAULT_RESOURCE cannot be the management API: a token for it is asked for by its name",
+            ),
+            (
+                any(scope.startswith("manage:") for scope in self.registration.scopes),
+                "REGISTRATION__SCOPES cannot have scopes of the management API: only an administrator gives those",
+            ),
+            (
+                any(name in PERSONAL_SCOPES or name.startswith("manage:") for name in self.claim_scopes),
+                "CLAIM_SCOPES cannot have scopes of OpenID Connect or of the management API: those say what they open",
             ),
             (
                 len({(trusted.issuer, trusted.typ) for trusted in self.trusted_issuers}) != len(self.trusted_issuers),
@@ -218,6 +243,16 @@ class Settings(BaseSettings):
                 "MTLS__BASE_URL must be an https URL with the path of ISSUER and nothing behind it",
             ),
         ]
+
+    @property
+    def issuer_path(self) -> str:
+        """Path of the issuer, empty where it has none."""
+        return urlsplit(self.issuer).path
+
+    @property
+    def management_resource(self) -> str:
+        """Identifier of the management API as a resource (RFC 8707)."""
+        return self.issuer + "/manage"
 
     @property
     def in_force(self) -> Features:

@@ -1,6 +1,7 @@
-"""What is done beside the requests: cleaning, and making the next signing keys in time.
+"""What is done beside the requests: cleaning, making the next signing keys in time, telling clients what is due.
 
-Any number of processes on any number of machines may run this; a lease in the store lets one of them work at a time.
+Any number of processes on any number of machines may run this; a lease in the store lets one of them clean and make
+keys at a time, and all of them tell.
 """
 
 import logging
@@ -11,12 +12,14 @@ from typing import Final
 from authserver import keys
 from authserver.clock import DAY, MINUTE, now
 from authserver.crypto import Sealer
+from authserver.deliveries import Deliveries
 from authserver.settings import Settings
 from authserver.store import Conflict, Store, StoreError
 
 log = logging.getLogger("authserver.worker")
 
 PAUSE: Final = 60.0  # seconds between two rounds
+TICK: Final = 1.0  # seconds between two looks at what is due to be told
 BATCH: Final = 1000  # rows of a table that one transaction deletes
 _REST: Final = 0.2  # seconds between two batches, so that requests are not held up
 _LEASE: Final = 5 * MINUTE
@@ -25,15 +28,19 @@ _LEASE: Final = 5 * MINUTE
 class Worker:
     """Rounds of work under the lease, until told to stop."""
 
-    def __init__(self, store: Store, sealer: Sealer, settings: Settings) -> None:
+    def __init__(self, store: Store, sealer: Sealer, settings: Settings, deliveries: Deliveries | None = None) -> None:
         self._store = store
         self._sealer = sealer
         self._settings = settings
+        self._deliveries = deliveries
         self._name = secrets.token_hex(8)
         self._stop = threading.Event()
 
     def run(self) -> None:
         """Work a round a minute; an unreachable store is tried again in the next."""
+        if self._deliveries is not None:
+            # A round may take long (a million rows to delete), and nobody is told later for that.
+            threading.Thread(target=self._tell, args=(self._deliveries,), name="teller", daemon=True).start()
         while not self._stop.is_set():
             try:
                 if self.lease():
@@ -44,6 +51,10 @@ class Worker:
                 log.exception("work failed and will be tried again")
             self._stop.wait(PAUSE)
         self._release()
+
+    def _tell(self, deliveries: Deliveries) -> None:
+        while not self._stop.wait(TICK):
+            deliveries.nudge()
 
     def stop(self) -> None:
         """Stop after the step that is under way."""

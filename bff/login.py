@@ -146,7 +146,11 @@ class LoginFlow:
         )
         resource = next(iter(self._settings.resources), "")
         held = self._tokens.sealed(session_id, resource, response)
-        user = self._store.open_session(session, held, session_digest(old_cookie) if old_cookie else None)
+        replaced = session_digest(old_cookie) if old_cookie else None
+        user = self._store.open_session(session, held, replaced, digest("sid", identity.sid) if identity.sid else None)
+        if user is None:
+            self._give_back(response)
+            raise LoginRefusedError("login_required")
         _log.info("a session began")
         return Finished(cookie, self._settings.session_absolute_seconds, login.return_to, user)
 

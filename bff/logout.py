@@ -83,6 +83,7 @@ class Logout:
             sub=sub,
             jti_digest=digest("jti", claims["jti"]),
             until=int(claims["exp"]) + LEEWAY_SECONDS + 1,
+            sid_digest=None if sid is None else digest("sid", sid),
         )
         if ended < 0:
             raise TokenRefusedError("replay")

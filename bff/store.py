@@ -104,18 +104,29 @@ class Store:
             row = connection.execute(statement).one_or_none()
         return None if row is None else Login(**row._mapping)  # noqa: SLF001 -- the documented name (a namedtuple's)
 
-    def open_session(self, session: Session, token: HeldToken, replaces: str | None) -> User:
-        """Create or update the user, open the session with its first token and end the one that it replaces."""
+    def open_session(
+        self, session: Session, token: HeldToken, replaces: str | None, sid_digest: str | None = None
+    ) -> User | None:
+        """Create or update the user, open the session with its first token and end the one that it replaces.
+
+        Gives None, and changes nothing else, when the provider has just ended the session of that digest.
+        """
         try:
-            return self._open_session(session, token, replaces)
+            return self._open_session(session, token, replaces, sid_digest)
         except IntegrityError:
             # Two first log-ins of one person in the same instant: the other one has made the user's row.
-            return self._open_session(session, token, replaces)
+            return self._open_session(session, token, replaces, sid_digest)
 
-    def _open_session(self, session: Session, token: HeldToken, replaces: str | None) -> User:
+    def _open_session(
+        self, session: Session, token: HeldToken, replaces: str | None, sid_digest: str | None
+    ) -> User | None:
         moment = session.created_at
         with self._write() as connection:
             user = _save_user(connection, session.user, moment)
+            # After the user's row, which a notice takes first, too: whichever comes second sees the other.
+            over = select(logout_tokens.c.jti_digest).where(logout_tokens.c.jti_digest == sid_digest)
+            if sid_digest is not None and connection.execute(over).first() is not None:
+                return None
             if replaces is not None:
                 connection.execute(delete(sessions).where(sessions.c.digest == replaces))
             connection.execute(
@@ -164,8 +175,20 @@ class Store:
         with self._write() as connection:
             return connection.execute(statement).rowcount == 1
 
-    def end_sessions_of(self, issuer: str, *, sid: str | None, sub: str | None, jti_digest: str, until: int) -> int:
-        """End the sessions that a logout token names and remember the token; gives their number, -1 for a replay."""
+    def end_sessions_of(
+        self,
+        issuer: str,
+        *,
+        sid: str | None,
+        sub: str | None,
+        jti_digest: str,
+        until: int,
+        sid_digest: str | None = None,
+    ) -> int:
+        """End the sessions that a logout token names and remember the token; gives their number, -1 for a replay.
+
+        What it names by sid is remembered as long: a log-in that is under way must not open a session after it.
+        """
         named = select(users.c.id).where(users.c.issuer == issuer)
         statement = delete(sessions)
         if sub is not None:
@@ -176,6 +199,11 @@ class Store:
             with self._write() as connection:
                 connection.execute(delete(logout_tokens).where(logout_tokens.c.expires_at <= now()))
                 connection.execute(insert(logout_tokens).values(jti_digest=jti_digest, expires_at=until))
+                if sub is not None:
+                    connection.execute(named.with_for_update())
+                if sid_digest is not None:
+                    connection.execute(delete(logout_tokens).where(logout_tokens.c.jti_digest == sid_digest))
+                    connection.execute(insert(logout_tokens).values(jti_digest=sid_digest, expires_at=until))
                 return connection.execute(statement.where(sessions.c.user_id.in_(named))).rowcount
         except IntegrityError:
             return -1

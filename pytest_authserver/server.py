@@ -76,6 +76,8 @@ class AuthServer:
     def close(self) -> None:
         """Close the database."""
         self._http.close()
+        self.server.feed.close()
+        self.server.deliveries.close()
         self.store.close()
 
     # The world around the server.

@@ -12,6 +12,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
 from resourceserver.binding import DPoP
+from resourceserver.decryption import Decryption
 from resourceserver.discovery import IssuerMetadata
 from resourceserver.dpop import Nonces
 from resourceserver.errors import ResourceError
@@ -22,8 +23,10 @@ from resourceserver.metadata import metadata_url
 from resourceserver.mtls import ProxyCertificates
 from resourceserver.notes import NoteStore, NotesUnavailableError
 from resourceserver.replays import ReplaysUnavailableError
-from resourceserver.resources import almanac_api, metadata_api, notes_api
-from resourceserver.settings import Settings
+from resourceserver.resources import almanac_api, keys_api, metadata_api, notes_api
+from resourceserver.revocations import Revocations
+from resourceserver.settings import PREFIX, Settings, SettingsError
+from resourceserver.status_list import StatusLists
 from resourceserver.used_proofs import UsedProofs
 from resourceserver.verifier import Verifier
 
@@ -35,6 +38,7 @@ MAX_HEADERS: Final = 16_384
 MAX_URL: Final = 8_192
 NOTES_SCOPES: Final = ("notes:read", "notes:write")
 ALMANAC_SCOPES: Final = ("almanac:read",)
+KEYS_PATH: Final = "/jwks"
 
 _ERROR_CODES = {
     404: "not_found",
@@ -54,7 +58,7 @@ _HEADERS = {
 def create_app(settings: Settings) -> Flask:
     """Build the WSGI application. The issuer need not be there yet.
 
-    Raises SettingsError without a client secret, NotesUnavailableError without a database.
+    Raises SettingsError without a client secret or with unusable keys, NotesUnavailableError without a database.
     """
     app = Flask("resourceserver", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
@@ -65,7 +69,10 @@ def create_app(settings: Settings) -> Flask:
     app.register_blueprint(notes_api(notes, store), url_prefix=prefix)
     app.register_blueprint(almanac_api(almanac), url_prefix=prefix)
     for verifier, scopes, name in ((notes, NOTES_SCOPES, "Notes"), (almanac, ALMANAC_SCOPES, "Almanac")):
-        app.register_blueprint(metadata_api(verifier, scopes, name, urlsplit(verifier.resource_metadata).path))
+        more = {"jwks_uri": f"{settings.url}{KEYS_PATH}"} if verifier.decryption else {}
+        app.register_blueprint(metadata_api(verifier, scopes, name, urlsplit(verifier.resource_metadata).path, more))
+    if almanac.decryption is not None:
+        app.register_blueprint(keys_api(almanac.decryption, KEYS_PATH), url_prefix=prefix)
     _add_pages(app, store, [notes, almanac])
     _add_limits(app)
     _add_errors(app)
@@ -84,6 +91,12 @@ def _verifiers(settings: Settings) -> tuple[Verifier, Verifier]:
         client_secret=settings.secret(),
         keys=keys if settings.signed_introspection else None,
     )
+    revocations = statuses = None
+    if settings.follow_revocations:
+        revocations = Revocations(
+            issuer, fetcher, client_id=settings.client_id, client_secret=settings.secret(), required=False
+        )
+        statuses = StatusLists(issuer, fetcher, keys=keys)
     dpop, certificates = _dpop(settings), _certificates(settings)
     notes, almanac = f"{settings.url}/notes", f"{settings.url}/almanac"
     return (
@@ -93,6 +106,7 @@ def _verifiers(settings: Settings) -> tuple[Verifier, Verifier]:
             introspection=introspection,
             jwt=False,
             cache_seconds=settings.cache_seconds,
+            revocations=revocations,
             dpop=dpop,
             certificates=certificates,
             realm="notes",
@@ -103,7 +117,10 @@ def _verifiers(settings: Settings) -> tuple[Verifier, Verifier]:
             almanac,
             keys=keys,
             cache_seconds=settings.cache_seconds,
+            revocations=revocations,
+            statuses=statuses,
             dpop=dpop,
+            decryption=_decryption(settings),
             certificates=certificates,
             realm="almanac",
             resource_metadata=metadata_url(almanac),
@@ -125,6 +142,17 @@ def _dpop(settings: Settings) -> DPoP:
         nonces=nonces if settings.dpop_nonces else None,
         required=settings.dpop_required,
     )
+
+
+def _decryption(settings: Settings) -> Decryption | None:
+    if settings.decryption_keys_file is None:
+        return None
+    try:
+        return Decryption.from_file(settings.decryption_keys_file, required=settings.require_encryption)
+    except OSError:
+        raise SettingsError(f"{PREFIX}DECRYPTION_KEYS_FILE: the file cannot be read") from None
+    except ValueError as problem:
+        raise SettingsError(f"{PREFIX}DECRYPTION_KEYS_FILE: {problem}") from None
 
 
 def _certificates(settings: Settings) -> ProxyCertificates | None:

@@ -50,6 +50,10 @@ class IssuerMetadata:
         except ValueError:
             raise UnavailableError(f"issuer metadata has an unusable {member}") from None
 
+    def announces(self, member: str) -> bool:
+        """Say whether the document has `member`. Raises UnavailableError when the document cannot be had."""
+        return member in self._current()
+
     def _current(self) -> Mapping[str, object]:
         if 0 <= self._clock() - self._fetched_at < LIFETIME:
             return self._document

@@ -10,13 +10,16 @@ import ssl
 import threading
 import time
 import weakref
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpcore2
+
+from resourceserver.per_process import PerProcess
 
 _FAILURES = (
     httpcore2.NetworkError,
@@ -36,12 +39,26 @@ class FetchError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What came back: status, media type in lower case without parameters, body, max-age in seconds if stated."""
+    """What came back: status, media type in lower case without parameters, body, max-age in seconds if stated, ETag."""
 
     status: int
     media_type: str
     body: bytes
     max_age: int | None
+    etag: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """An answer that goes on: status, media type as in `Reply`, and its body piece by piece, as it arrives.
+
+    It was asked for after the moment `sent` (monotonic).
+    """
+
+    status: int
+    media_type: str
+    sent: float
+    pieces: Iterator[bytes]
 
 
 def check_url(url: str, *, loopback_http: bool = True) -> str:
@@ -75,16 +92,15 @@ class Fetcher:
     """Sends requests within `seconds` in total and takes answers of at most `max_bytes`. Safe for many threads."""
 
     def __init__(self, *, seconds: float = 5.0, max_bytes: int = 65_536, ca_file: Path | None = None) -> None:
-        self._seconds = seconds
+        self.seconds = seconds
         self._max_bytes = max_bytes
         self._ca_file = ca_file
         self._deadline = _Deadline()
-        self._lock = threading.Lock()
-        self._pool: httpcore2.ConnectionPool | None = None
+        self._pools = PerProcess(_Held)
 
-    def get(self, url: str) -> Reply:
-        """Send GET. Raises FetchError."""
-        return self._send("GET", url, [("Accept", "application/json")], None)
+    def get(self, url: str, headers: Iterable[tuple[str, str]] = (), *, accept: str = "application/json") -> Reply:
+        """Send GET, for an answer of the media type `accept`. Raises FetchError."""
+        return self._send("GET", url, [("Accept", accept), *headers], None)
 
     def post(
         self, url: str, headers: Iterable[tuple[str, str]], form: bytes, *, accept: str = "application/json"
@@ -93,26 +109,37 @@ class Fetcher:
         sent = [("Accept", accept), ("Content-Type", "application/x-www-form-urlencoded"), *headers]
         return self._send("POST", url, sent, form)
 
+    @contextmanager
+    def stream(self, url: str, headers: Iterable[tuple[str, str]], *, accept: str, silence: float) -> Iterator[Stream]:
+        """Send GET for an answer of any length, which may be silent for `silence` seconds before its next piece.
+
+        Raises FetchError, inside of the block too.
+        """
+        self._deadline.start(self.seconds)
+        self._deadline.wrote = float("inf")
+        sent = [("Accept-Encoding", "identity"), ("Accept", accept), ("Cache-Control", "no-store"), *headers]
+        extensions = {"timeout": {"pool": self._deadline.left()}}
+        with _as_fetch_error(), self._opened_pool().stream("GET", url, headers=sent, extensions=extensions) as response:
+            fields = _fields(response)
+            yield Stream(response.status, _media_type(fields), self._deadline.wrote, self._pieces(response, silence))
+
     def close(self) -> None:
         """Close the idle connections."""
-        with self._lock:
-            if self._pool is not None:
-                self._pool.close()
-                self._pool = None
+        held = self._pools.get()
+        with held.lock:
+            if held.pool is not None:
+                held.pool.close()
+                held.pool = None
 
     def _send(self, method: str, url: str, headers: list[tuple[str, str]], body: bytes | None) -> Reply:
-        self._deadline.start(self._seconds)
+        self._deadline.start(self.seconds)
         sent = [("Accept-Encoding", "identity"), *headers]
-        try:
+        with _as_fetch_error():
             try:
                 return self._exchange(method, url, sent, body)
             except _LOST:
                 # A kept connection may die in the moment of its reuse. All that is sent from here is safe to repeat.
                 return self._exchange(method, url, sent, body)
-        except httpcore2.TimeoutException as failure:
-            raise FetchError("no answer in time") from failure
-        except _FAILURES as failure:
-            raise FetchError("no answer") from failure
 
     def _exchange(self, method: str, url: str, headers: list[tuple[str, str]], body: bytes | None) -> Reply:
         extensions = {"timeout": {"pool": self._deadline.left()}}
@@ -120,37 +147,75 @@ class Fetcher:
             return self._read(response)
 
     def _read(self, response: httpcore2.Response) -> Reply:
-        fields = {name.lower(): value for name, value in response.headers}
-        if fields.get(b"content-encoding", b"identity").lower() != b"identity":
-            raise FetchError("compressed answer")
+        fields = _fields(response)
         body = bytearray()
         for chunk in response.iter_stream():
             body += chunk
             if len(body) > self._max_bytes:
                 raise FetchError("answer too large")
         found = _MAX_AGE.search(fields.get(b"cache-control", b"").decode("latin-1"))
-        media_type = fields.get(b"content-type", b"").decode("latin-1").partition(";")[0].strip().lower()
-        return Reply(response.status, media_type, bytes(body), int(found.group(1)) if found else None)
+        max_age = int(found.group(1)) if found else None
+        etag = fields.get(b"etag", b"").decode("latin-1")
+        return Reply(response.status, _media_type(fields), bytes(body), max_age, etag)
+
+    def _pieces(self, response: httpcore2.Response, silence: float) -> Iterator[bytes]:
+        pieces = iter(response.iter_stream())
+        while True:
+            self._deadline.start(silence)
+            piece = next(pieces, None)
+            if piece is None:
+                return
+            yield piece
 
     def _opened_pool(self) -> httpcore2.ConnectionPool:
         # Opened at the first use: a certificate store is slow to read, and a forked worker must not share connections.
-        with self._lock:
-            if self._pool is None:
-                self._pool = httpcore2.ConnectionPool(
+        held = self._pools.get()
+        with held.lock:
+            if held.pool is None:
+                held.pool = httpcore2.ConnectionPool(
                     ssl_context=ssl.create_default_context(cafile=self._ca_file) if self._ca_file else None,
                     max_connections=20,
                     keepalive_expiry=5.0,
                     network_backend=_BoundedBackend(self._deadline),
                 )
                 # A fetcher that nobody holds any more leaves no open connection behind.
-                weakref.finalize(self, self._pool.close).atexit = False
-            return self._pool
+                weakref.finalize(self, held.pool.close).atexit = False
+            return held.pool
+
+
+class _Held:
+    """The connections of one process."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.pool: httpcore2.ConnectionPool | None = None
+
+
+@contextmanager
+def _as_fetch_error() -> Iterator[None]:
+    try:
+        yield
+    except httpcore2.TimeoutException as failure:
+        raise FetchError("no answer in time") from failure
+    except _FAILURES as failure:
+        raise FetchError("no answer") from failure
+
+
+def _fields(response: httpcore2.Response) -> dict[bytes, bytes]:
+    fields = {name.lower(): value for name, value in response.headers}
+    if fields.get(b"content-encoding", b"identity").lower() != b"identity":
+        raise FetchError("compressed answer")
+    return fields
+
+
+def _media_type(fields: dict[bytes, bytes]) -> str:
+    return fields.get(b"content-type", b"").decode("latin-1").partition(";")[0].strip().lower()
 
 
 class _Deadline(threading.local):
-    """When the request of the current thread must be over."""
+    """When the request of the current thread must be over, and when its first byte was written."""
 
-    at = 0.0
+    at = wrote = 0.0
 
     def start(self, seconds: float) -> None:
         self.at = time.monotonic() + seconds
@@ -173,6 +238,7 @@ class _BoundedStream(httpcore2.NetworkStream):
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         del timeout
+        self._deadline.wrote = min(self._deadline.wrote, time.monotonic())
         self._inner.write(buffer, self._deadline.left())
 
     def close(self) -> None:

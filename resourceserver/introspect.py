@@ -40,10 +40,14 @@ _SIGNED_TYPES = frozenset({SIGNED, "token-introspection+jwt"})
 
 @dataclass(frozen=True, slots=True)
 class Introspection:
-    """An introspection answer, and when it was asked for: it says nothing about what happened since."""
+    """An introspection answer, and when it was asked for: it says nothing about what happened since.
+
+    `asked_at` is POSIX seconds of the client's clock, `moment` the same on the monotonic one, which is never set back.
+    """
 
     answer: Mapping[str, object]
     asked_at: float
+    moment: float
 
 
 class IntrospectionClient:
@@ -69,7 +73,7 @@ class IntrospectionClient:
         self._fetcher = fetcher or Fetcher()
         self._metadata = issuer if isinstance(issuer, IssuerMetadata) else IssuerMetadata(issuer, self._fetcher)
         self._endpoint = check_url(endpoint) if endpoint else ""
-        self._authorization = _basic(client_id, client_secret)
+        self._authorization = basic_credentials(client_id, client_secret)
         self._client_id = client_id
         self._keys = keys
         self._accept = SIGNED if keys else PLAIN
@@ -111,6 +115,7 @@ class IntrospectionClient:
         # A clock that was set back must not lengthen the pause.
         if now < self._paused_until <= now + PAUSE:
             raise UnavailableError("introspection: endpoint is left alone for a moment", retry_after=1)
+        moment = time.monotonic()
         form = urlencode({"token": token, "token_type_hint": "access_token"}).encode("ascii")
         try:
             endpoint = self._endpoint or self._metadata.url("introspection_endpoint")
@@ -130,7 +135,7 @@ class IntrospectionClient:
                 self._count_failure()
             raise
         self._failures = 0
-        return Introspection(answer, now)
+        return Introspection(answer, now, moment)
 
     def _read(self, reply: Reply) -> Mapping[str, object]:
         if reply.status == 401:
@@ -173,7 +178,8 @@ def _wait(shared: Future[Introspection]) -> Introspection:
         raise UnavailableError("introspection: no answer in time") from None
 
 
-def _basic(client_id: str, client_secret: str) -> str:
+def basic_credentials(client_id: str, client_secret: str) -> str:
+    """Return the value of the Authorization header of client_secret_basic."""
     # RFC 6749 2.3.1: both halves are form-encoded before they are joined.
     pair = f"{quote(client_id, safe='')}:{quote(client_secret, safe='')}"
     return "Basic " + base64.b64encode(pair.encode("ascii")).decode("ascii")

@@ -54,12 +54,12 @@ def looks_like_jwt(token: str) -> bool:
     return token[:1] == "e" and token.count(".") == 2
 
 
-def parse_compact(token: str) -> Compact:
+def parse_compact(token: str, longest: int = MAX_TOKEN) -> Compact:
     """Take a token of the issuer apart: a compact JWS whose header has alg, kid and typ as strings.
 
     Embedded or linked keys (jwk, jku, x5c, x5u) are never looked at. Raises InvalidTokenError.
     """
-    parts = take_apart(token)
+    parts = take_apart(token, longest)
     alg, kid, typ = (parts.header.get(name) for name in ("alg", "kid", "typ"))
     if not isinstance(alg, str) or not isinstance(kid, str) or not isinstance(typ, str):
         raise InvalidTokenError("alg, kid or typ is missing")
@@ -68,13 +68,13 @@ def parse_compact(token: str) -> Compact:
     return Compact(alg, kid, typ.lower(), parts.payload, parts.signing_input, parts.signature)
 
 
-def take_apart(token: str) -> Parts:
-    """Take any compact JWS apart.
+def take_apart(token: str, longest: int = MAX_TOKEN) -> Parts:
+    """Take any compact JWS of at most `longest` characters apart.
 
     Raises InvalidTokenError unless it is exactly RFC 7515 section 3.1: three unpadded base64url parts of one spelling,
     a header without repeated members, and nothing that must be understood.
     """
-    if len(token) > MAX_TOKEN:
+    if len(token) > longest:
         raise InvalidTokenError("token too long")
     parts = _COMPACT.fullmatch(token.encode("ascii")) if token.isascii() else None
     if parts is None:
@@ -112,13 +112,14 @@ def verified_claims(
     *,
     types: Collection[str],
     algorithms: Collection[str] = ALGORITHMS,
+    longest: int = MAX_TOKEN,
 ) -> dict[str, object]:
     """Return the payload of a signed token whose signature is good; no claim is checked yet.
 
     `find_key(kid, alg)` gives the key, `types` the accepted typ values in lower case, `algorithms` the accepted alg
-    values. Raises InvalidTokenError, and whatever `find_key` raises.
+    values, `longest` how many characters the token may have. Raises InvalidTokenError, and whatever `find_key` raises.
     """
-    compact = parse_compact(token)
+    compact = parse_compact(token, longest)
     if compact.alg not in algorithms:
         raise InvalidTokenError("alg not accepted")
     # RFC 8725 3.11: without this, an ID token or a logout token of the same issuer would pass.

@@ -5,7 +5,7 @@ writes at every request; tokens for the almanac are JWTs checked with the issuer
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import UTC, date, datetime, time
 
@@ -14,6 +14,7 @@ from flask.typing import ResponseReturnValue
 
 from resourceserver.access_token import AccessToken
 from resourceserver.almanac import page
+from resourceserver.decryption import Decryption
 from resourceserver.metadata import metadata_document
 from resourceserver.notes import Note, NoteStore, Owner, TooManyNotesError
 from resourceserver.protect import protect
@@ -25,6 +26,8 @@ STRONG = ("urn:authserver:mfa",)
 STRONG_SECONDS = 300
 FIRST_YEAR, LAST_YEAR = 1900, 2100
 
+# What is public by nature.
+_PUBLIC = {"Cache-Control": "public, max-age=300", "Access-Control-Allow-Origin": "*"}
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _NOTE_ID = re.compile(r"[A-Za-z0-9_-]{22}", re.ASCII)
 _CHECKED_BY = {"introspection": "introspection", "keys": "published keys"}
@@ -78,16 +81,28 @@ def almanac_api(verifier: Verifier, now: Callable[[], datetime] = lambda: dateti
     return api
 
 
-def metadata_api(verifier: Verifier, scopes: tuple[str, ...], name: str, path: str) -> Blueprint:
+def metadata_api(
+    verifier: Verifier, scopes: tuple[str, ...], name: str, path: str, more: Mapping[str, object]
+) -> Blueprint:
     """Return the route of one resource's metadata document (RFC 9728 section 3) at `path`."""
     api = Blueprint(f"{name.lower()}-metadata", __name__)
-    document = metadata_document(verifier.audience, verifier.issuer, scopes, name, verifier.binding())
+    document = metadata_document(verifier.audience, verifier.issuer, scopes, name, verifier.binding(), more)
 
     @api.get(path)
     def metadata() -> ResponseReturnValue:
-        # Public by nature, and a browser application needs it to find the issuer.
-        headers = {"Cache-Control": "public, max-age=300", "Access-Control-Allow-Origin": "*"}
-        return Response(document, headers=headers, mimetype="application/json")
+        # A browser application needs it to find the issuer.
+        return Response(document, headers=_PUBLIC, mimetype="application/json")
+
+    return api
+
+
+def keys_api(decryption: Decryption, path: str) -> Blueprint:
+    """Return the route of the public keys to which tokens are encrypted (RFC 9728 section 2) at `path`."""
+    api = Blueprint("keys", __name__)
+
+    @api.get(path)
+    def keys() -> ResponseReturnValue:
+        return jsonify(decryption.public_set()), _PUBLIC
 
     return api
 

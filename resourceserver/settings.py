@@ -53,6 +53,9 @@ class Settings(BaseSettings):
     )
     ca_file: Path | None = Field(None, description="CA certificates (PEM) for the issuer, in place of the system's.")
     cache_seconds: int = Field(30, ge=0, le=300, description="Seconds for which an answer about a token is used again.")
+    follow_revocations: bool = Field(
+        default=True, description="Follow the issuer's revocation feed and status lists, where it has them."
+    )
     dpop_required: bool = Field(default=False, description="Refuse tokens that are not bound to a key by DPoP.")
     dpop_nonces: bool = Field(default=False, description="Demand a nonce of this server in every DPoP proof.")
     dpop_proofs: int = Field(
@@ -60,6 +63,12 @@ class Settings(BaseSettings):
         ge=1,
         le=10_000_000,
         description="DPoP proofs that are remembered; beyond that, proofs are answered 503.",
+    )
+    decryption_keys_file: Path | None = Field(
+        None, description="File with the private keys (JWK Set) to which tokens for the almanac are encrypted."
+    )
+    require_encryption: bool = Field(
+        default=True, description="Refuse tokens for the almanac that are not encrypted, where there are such keys."
     )
     certificate_header: str = Field(
         "", description="Header in which a trusted proxy hands on the client's certificate (RFC 9440 or escaped PEM)."
@@ -103,7 +112,7 @@ class Settings(BaseSettings):
             raise ValueError("notes are kept in SQLite")
         return value
 
-    @field_validator("client_secret_file", "ca_file")
+    @field_validator("client_secret_file", "ca_file", "decryption_keys_file")
     @classmethod
     def _readable(cls, value: Path | None) -> Path | None:
         if value is not None and not value.is_file():

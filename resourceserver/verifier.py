@@ -12,9 +12,10 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from hashlib import sha256
 
-from resourceserver.access_token import AccessToken, read_access_token
+from resourceserver.access_token import AccessToken, Format, read_access_token
 from resourceserver.binding import DPoP, Evidence
 from resourceserver.cache import RecentCache
+from resourceserver.decryption import Decryption
 from resourceserver.errors import (
     Answer,
     InsufficientDetailsError,
@@ -35,7 +36,10 @@ from resourceserver.jwt import (
     looks_like_jwt,
     verified_claims,
 )
+from resourceserver.liveness import Liveness
 from resourceserver.mtls import X5T, ProxyCertificates, is_bound_to
+from resourceserver.revocations import Revocations
+from resourceserver.status_list import StatusLists
 
 NEGATIVE_SECONDS = 5
 
@@ -54,10 +58,14 @@ class Verifier:
     - `jwt`: whether a JWT may be checked with the issuer's published keys; otherwise every token is introspected.
     - `keys`: the issuer's keys; made from `issuer` when left out.
     - `cache_seconds`: for how long an answer about a token may be used again (0: never). It is the bound between a
-      revocation and its effect here. No answer outlives the token.
+      revocation and its effect here, unless `revocations` are followed. No answer outlives the token.
     - `cache_size`: how many tokens are remembered; as many refused ones are remembered for up to 5 s.
     - `algorithms`: accepted JWS algorithms. `tolerance`: seconds granted to the issuer's clock.
+    - `revocations`: the issuer's revocation feed; with it a revoked token is refused within a second. While the feed is
+      not heard, tokens are introspected one by one, and JWTs are answered 503 where there is no introspection.
+    - `statuses`: the issuer's status lists, for the JWTs that name one; `require_status` refuses JWTs that name none.
     - `dpop`: how proofs are checked; without it tokens that are bound to a key are refused.
+    - `decryption`: the keys to which JWT access tokens are encrypted; without it none that is encrypted can be read.
     - `certificates`: where `protect` reads the client's certificate; in `Evidence` it always counts.
     - `realm`, `resource_metadata`: what challenges name; the latter is the URL of the RFC 9728 document.
 
@@ -76,7 +84,11 @@ class Verifier:
         cache_size: int = 10_000,
         algorithms: Collection[str] = ALGORITHMS,
         tolerance: int = TOLERANCE,
+        revocations: Revocations | None = None,
+        statuses: StatusLists | None = None,
+        require_status: bool = False,
         dpop: DPoP | None = None,
+        decryption: Decryption | None = None,
         certificates: ProxyCertificates | None = None,
         realm: str = "",
         resource_metadata: str = "",
@@ -90,6 +102,11 @@ class Verifier:
             raise ValueError("audience is empty, or cache_seconds or tolerance out of range")
         if not _QUOTABLE.fullmatch(realm) or not _QUOTABLE.fullmatch(resource_metadata):
             raise ValueError("realm and resource_metadata are printable ASCII without quotes")
+        if require_status and statuses is None:
+            raise ValueError("a status is required and cannot be read")
+        # What another issuer takes back says nothing about the tokens of this one.
+        if any(each is not None and each.issuer != issuer for each in (revocations, statuses)):
+            raise ValueError("revocations or statuses are those of another issuer")
         if jwt and keys is None:
             keys = KeySource(issuer, clock=clock)
         self.issuer = issuer
@@ -98,6 +115,7 @@ class Verifier:
         self.resource_metadata = resource_metadata
         self.can_introspect = introspection is not None
         self.dpop = dpop
+        self.decryption = decryption
         self.certificates = certificates
         self._introspection = introspection
         self._keys = keys if jwt else None
@@ -105,7 +123,13 @@ class Verifier:
         self._algorithms = frozenset(algorithms)
         self._tolerance = tolerance
         self._clock = clock
-        self._good: RecentCache[AccessToken] = RecentCache(cache_size)
+        self._liveness = (
+            Liveness(revocations, statuses, require_status=require_status, can_ask=self.can_introspect)
+            if revocations is not None or statuses is not None
+            else None
+        )
+        # With each token the moment at which its issuer was asked; None for a JWT that was checked with keys.
+        self._good: RecentCache[tuple[AccessToken, float | None]] = RecentCache(cache_size)
         self._bad: RecentCache[str] = RecentCache(cache_size)
 
     def verify(
@@ -212,38 +236,47 @@ class Verifier:
         now = self._clock()
         if not fresh:
             known = self._good.get(digest, now)
-            if known is not None:
-                return known
+            if known is not None and (self._liveness is None or self._liveness.still_good(*known)):
+                return known[0]
             reason = self._bad.get(digest, now)
             if reason is not None:
                 raise InvalidTokenError(reason)
         try:
-            found, known_at = self._look_at(token, now, fresh=fresh)
+            found, known_at, asked = self._look_at(token, now, fresh=fresh)
         except InvalidTokenError as refusal:
             self._good.forget(digest)
             if refusal.reason == "not active":
                 self._bad.put(digest, refusal.reason, now, now + min(NEGATIVE_SECONDS, self._cache_seconds))
             raise
-        self._good.put(digest, found, now, min(known_at + self._cache_seconds, found.expires_at))
+        self._good.put(digest, (found, asked), now, min(known_at + self._cache_seconds, found.expires_at))
         return found
 
-    def _look_at(self, token: str, now: float, *, fresh: bool) -> tuple[AccessToken, float]:
-        """Return what is known of the token, and since when."""
-        known_at = now
-        is_jwt = looks_like_jwt(token)
+    def _look_at(self, token: str, now: float, *, fresh: bool) -> tuple[AccessToken, float, float | None]:
+        """Return what is known of the token, since when, and the moment at which its issuer was asked."""
+        if self._liveness is not None:
+            self._liveness.begin()
+        signed = token if self.decryption is None else self.decryption.inner(token)
+        is_jwt = looks_like_jwt(signed)
         if is_jwt and self._keys is not None and not fresh:
-            claims = verified_claims(token, self._keys.find, types=ACCESS_TOKEN_TYPES, algorithms=self._algorithms)
+            claims = verified_claims(signed, self._keys.find, types=ACCESS_TOKEN_TYPES, algorithms=self._algorithms)
             check_access_token(claims, self.issuer, self.audience, now, self._tolerance)
             found = read_access_token(claims, self.issuer, checked_by="keys", token_format="jwt")
-        elif self._introspection is not None:
-            said = self._introspection.ask(token, fresh=fresh)
-            known_at = said.asked_at
-            found = read_answer(
-                said.answer, self.issuer, self.audience, now, self._tolerance, "jwt" if is_jwt else "opaque"
-            )
-        else:
+            if self._liveness is None or self._liveness.check_jwt(found):
+                return found, now, None
+        if self._introspection is None:
             raise InvalidTokenError("opaque token where only JWTs are taken")
-        return found, known_at
+        return self._ask(self._introspection, token, now, "jwt" if is_jwt else "opaque", fresh=fresh)
+
+    def _ask(
+        self, introspection: IntrospectionClient, token: str, now: float, token_format: Format, *, fresh: bool
+    ) -> tuple[AccessToken, float, float]:
+        began = time.monotonic()
+        said = introspection.ask(token, fresh=fresh)
+        found = read_answer(said.answer, self.issuer, self.audience, now, self._tolerance, token_format)
+        if self._liveness is not None and not self._liveness.is_answer_enough(found, said, began):
+            said = introspection.ask(token, fresh=True)
+            found = read_answer(said.answer, self.issuer, self.audience, now, self._tolerance, token_format)
+        return found, said.asked_at, said.moment
 
     def _credentials(
         self, authorization: str | Sequence[str] | None, scopes: Collection[str], *, other_methods: bool

@@ -208,6 +208,12 @@ def test_the_digest_of_a_client_secret_is_not_that_of_anything_else():
     assert len(crypto.client_secret_digest("\ud800\u00e9\0")) == 32
 
 
+def test_the_digest_of_an_encrypted_token_is_not_that_of_anything_else():
+    digest = crypto.encrypted_token_digest("a.b.c.d.e")
+    assert digest not in {crypto.client_secret_digest("a.b.c.d.e"), hashlib.sha256(b"a.b.c.d.e").digest()}
+    assert len(crypto.encrypted_token_digest("\ud800\u00e9\0")) == 32
+
+
 def test_a_sealed_client_secret_opens_for_its_client_only():
     sealer = Sealer(FIRST)
     sealed = crypto.seal_client_secret(sealer, "a", "secret \u00e9")

@@ -30,12 +30,23 @@ def endpoints() -> Iterator[Endpoint]:
         yield Endpoint(name, path, methods, summary, "any origin" if name in registry.CORS_ANY else own)
 
 
+def operations() -> Iterator[str]:
+    """Go through the rows of the management API's table."""
+    endpoint = importlib.import_module("authserver.api.endpoint")
+    for each in endpoint.OPERATIONS:
+        needs = [f"`{name}`" for name in each.needs]
+        takes = [f"`{name}`?" for name in each.takes]
+        given = ", ".join([*needs, *takes, *(["the whole object"] if each.document else [])])
+        yield f"| {each.method} | `{endpoint.PATH}{each.path}` | `{each.scope}` | {given} | {each.summary} |"
+
+
 def pages() -> Pages:
     """Write the page that is to be stored."""
     rows = "\n".join(
         f"| {each.name} | `{each.path}` | {', '.join(each.methods)} | {each.cors} | {each.summary} |"
         for each in endpoints()
     )
+    table = "\n".join(operations())
     return {
         PAGE: f"""{NOTICE}
 
@@ -46,6 +57,15 @@ Paths are below the issuer; clients find them by discovery. "Other origins" says
 | endpoint | path | methods | other origins | what it is |
 |---|---|---|---|---|
 {rows}
+
+## The management API
+
+[How it is used](management-api.md); off unless `features.management_api` is on. What an operation is given is in
+the query of GET, PUT and DELETE and in the body of POST; a question mark stands behind what may be left out.
+
+| method | path | scope | given | what it does |
+|---|---|---|---|---|
+{table}
 """
     }
 

@@ -9,7 +9,7 @@ from tools.sources import ROOT, Source, shipped
 
 PAGE = "docs/specs.md"
 FOLDERS = {"authserver.oauth.": "OAuth", "authserver.oidc.": "OpenID Connect"}
-STAGE = re.compile(r"GRANTS|(PUSH|AUTHORIZE|DEVICE|CIBA|TOKEN|INTROSPECTION|USERINFO)_[A-Z]+")
+STAGE = re.compile(r"GRANTS|(REGISTRATION|PUSH|AUTHORIZE|DEVICE|CIBA|TOKEN|INTROSPECTION|USERINFO)_[A-Z]+")
 
 
 def _summary(source: Source) -> str:

@@ -9,9 +9,11 @@ from authserver.cli.demo import demo
 from authserver.cli.doctor import doctor
 from authserver.cli.failure import Commands
 from authserver.cli.grant import grant
+from authserver.cli.job import job
 from authserver.cli.key import key
 from authserver.cli.resource import resource
 from authserver.cli.serve import serve
+from authserver.cli.session import session
 from authserver.cli.settings import settings
 from authserver.cli.token import token
 from authserver.cli.user import user
@@ -27,7 +29,7 @@ def cli() -> None:
     """
 
 
-for _command in (serve, demo, db, user, client, resource, key, grant, token, settings, doctor, worker):
+for _command in (serve, demo, db, user, client, resource, key, grant, session, job, token, settings, doctor, worker):
     cli.add_command(_command)
 
 

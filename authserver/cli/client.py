@@ -1,11 +1,13 @@
 """Clients: ``authserver client``."""
 
+from datetime import UTC, datetime
 from typing import IO
 
 import click
 
 from authserver.cli.deployment import opened, print_json, print_record, print_table, read_json
 
+_MOST = 1000
 _AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON for a program.")
 
 
@@ -151,6 +153,35 @@ def initial_access_token(uses: int, days: int) -> None:
 
     with opened() as deployment:
         click.echo(registration_tokens.make_initial(deployment.store, uses=uses, days=days, actor=deployment.actor))
+
+
+@client.command("initial-access-tokens")
+@_AS_JSON
+def initial_access_tokens(as_json: bool) -> None:
+    """List the tokens with which clients can still register themselves, by their ids; the tokens nobody knows."""
+    from authserver.manage import registration_tokens
+
+    with opened() as deployment:
+        found = registration_tokens.list_initial(deployment.store, "", _MOST)
+    if as_json:
+        print_json(found)
+        return
+    rows = [("ID", "USES LEFT", "UNTIL")]
+    for one in found:
+        until = datetime.fromtimestamp(one["expires_at"], UTC).strftime("%Y-%m-%d %H:%M")
+        rows.append((one["id"], str(one["uses_left"]), until))
+    print_table(rows)
+
+
+@client.command("withdraw-initial-access-token")
+@click.argument("token_id")
+def withdraw_initial_access_token(token_id: str) -> None:
+    """Make such a token useless, by its id; the clients that it has registered stay."""
+    from authserver.manage import registration_tokens
+
+    with opened() as deployment:
+        registration_tokens.withdraw_initial(deployment.store, token_id, actor=deployment.actor)
+    click.echo(f"withdrawn {token_id}")
 
 
 def _set_disabled(client_id: str, *, disabled: bool) -> None:

@@ -178,7 +178,7 @@ def fill(demo: Demonstration, deployment: "Deployment") -> None:
         _client(deployment, metadata)
     if store.users.by_login(USER) is None:
         alice = users.make_user(USER, email="alice@example.test", claims=_CLAIMS, demonstration=True)
-        users.add(store, alice, users.hash_password(deployment.settings, alice, PASSWORD), actor=_ACTOR)
+        users.add(store, alice, users.hash_password(deployment.passwords, alice, PASSWORD), actor=_ACTOR)
 
 
 def _resources(demo: Demonstration, deployment: "Deployment") -> None:
@@ -186,9 +186,9 @@ def _resources(demo: Demonstration, deployment: "Deployment") -> None:
 
     notes = {"notes:read": "Read your notes", "notes:write": "Add and delete your notes"}
     almanac = {"almanac:read": "Read the almanac"}
-    wanted = {
+    wanted: dict[str, dict[str, Any]] = {
         f"{demo.api}/notes": {"name": "Notes", "scopes": notes, "token_format": "opaque"},
-        f"{demo.api}/almanac": {"name": "Almanac", "scopes": almanac, "token_format": "jwt"},
+        f"{demo.api}/almanac": {"name": "Almanac", "scopes": almanac, "token_format": "jwt", "status_list": True},
     }
     for known in deployment.store.resources.all():
         if known.demonstration and wanted.pop(known.identifier, None) is None:
@@ -199,6 +199,7 @@ def _resources(demo: Demonstration, deployment: "Deployment") -> None:
 
 def _client(deployment: "Deployment", metadata: dict[str, Any]) -> None:
     """Register a client, or make it follow: new ports change its URIs, a new file its secret."""
+    from authserver.app import client_members
     from authserver.crypto import client_secret_digest, same
     from authserver.manage import clients
 
@@ -209,10 +210,10 @@ def _client(deployment: "Deployment", metadata: dict[str, Any]) -> None:
         if any(kept.digest is not None and same(kept.digest, digest) for kept in known.secrets):
             changed = {name: value for name, value in metadata.items() if name not in {"client_id", "client_secret"}}
             if any(known.metadata.get(name) != value for name, value in changed.items()):
-                clients.update(store, sealer, known.client_id, changed, actor=_ACTOR)
+                clients.update(store, sealer, known.client_id, changed, actor=_ACTOR, members=client_members())
             return
         clients.remove(store, known.client_id, actor=_ACTOR)
-    clients.register(store, sealer, metadata, actor=_ACTOR, demonstration=True)
+    clients.register(store, sealer, metadata, actor=_ACTOR, members=client_members(), demonstration=True)
 
 
 def _web(demo: Demonstration) -> dict[str, Any]:
@@ -222,6 +223,8 @@ def _web(demo: Demonstration) -> dict[str, Any]:
         "client_name": "Daybook",
         "redirect_uris": [f"{demo.web}/bff/callback"],
         "post_logout_redirect_uris": [f"{demo.web}/"],
+        "backchannel_logout_uri": f"{demo.web}/bff/backchannel-logout",
+        "backchannel_logout_session_required": True,
         "grant_types": ["authorization_code", "refresh_token"],
         "scope": "openid profile email offline_access notes:read notes:write almanac:read",
         "resources": [f"{demo.api}/notes", f"{demo.api}/almanac"],

@@ -12,6 +12,7 @@ from authserver.cli.failure import Failure
 
 if TYPE_CHECKING:
     from authserver.crypto import Sealer
+    from authserver.identity.passwords import Passwords
     from authserver.settings import Settings
     from authserver.store import Store
 
@@ -30,6 +31,13 @@ class Deployment(NamedTuple):
         from authserver.crypto import Sealer
 
         return Sealer(self.settings.secret(), self.settings.previous_secrets())
+
+    @property
+    def passwords(self) -> "Passwords":
+        """The hasher of passwords, at the cost that the settings say."""
+        from authserver.identity.passwords import Passwords
+
+        return Passwords(self.settings.passwords)
 
     @property
     def actor(self) -> str:

@@ -17,6 +17,7 @@ from contextlib import suppress
 from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any, Final
+from weakref import WeakSet
 
 from gunicorn import util
 from gunicorn.config import Config
@@ -24,9 +25,11 @@ from gunicorn.http import errors
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from authserver.cli.failure import WrongSettings
+from authserver.feed import LONGEST
 from authserver.oauth.mtls import ALIASED
 from authserver.oauth.server import Server
 from authserver.settings import Settings
+from authserver.web.protocol import STREAMS
 from authserver.web.proxy import CERTIFICATE
 
 log = logging.getLogger("authserver.tls")
@@ -86,7 +89,7 @@ def serve(application: Application, server: Server, addresses: Iterable[str], gr
         "limit_request_line": 8190,
         "limit_request_fields": 50,
         "limit_request_field_size": 8190,
-        # WSGI cannot tell a name with an underscore from one with a dash (ATTACKS 125).
+        # WSGI cannot tell a name with an underscore from one with a dash.
         "header_map": "refuse",
         "forwarded_allow_ips": "",
         "http_protocols": "h1",
@@ -102,8 +105,12 @@ class _Served:
 
     def __init__(self, application: Application, server: Server) -> None:
         self._application = application
-        endpoints = server.registry.ENDPOINTS
-        self._paths = frozenset(server.base_path + path for name, path, *_ in endpoints if name in ALIASED)
+        self.feed = server.feed
+        self.streams: WeakSet[socket.socket] = WeakSet()
+        """Connections on which an answer is going out that takes its time."""
+        aliased = [path for name, path, *_ in server.registry.ENDPOINTS if name in ALIASED]
+        managed = [path for _, path, *_ in server.registry.MANAGEMENT]
+        self._paths = frozenset(server.base_path + path for path in (*aliased, *managed))
 
     def wsgi(self) -> Application:
         return self.answer
@@ -115,7 +122,10 @@ class _Served:
         # Set in every case: a header never counts at this listener.
         environ[CERTIFICATE] = environ["gunicorn.socket"].getpeercert(binary_form=True)
         environ["wsgi.input"] = _Body(environ["wsgi.input"])
-        return self._application(environ, start_response)
+        answer = self._application(environ, start_response)
+        if environ.get(STREAMS):
+            self.streams.add(environ["gunicorn.socket"])
+        return answer
 
 
 class _Body:
@@ -150,6 +160,11 @@ class _Worker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
         for number in (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
             signal.signal(number, signal.SIG_IGN)
 
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        """Finish what is under way; streams have no end of their own."""
+        self.app.feed.close()
+        super().handle_exit(sig, frame)
+
     def accept(self, listener: socket.socket) -> None:
         try:
             client, address = listener.accept()
@@ -175,13 +190,14 @@ class _Worker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
             return kept
         finally:
             del self._busy[conn]
+            self.app.streams.discard(conn.sock)
 
     def murder_pending(self) -> None:
         """End what takes too long, each second: a thread that reads gets the end of its connection."""
         super().murder_pending()
         moment = time.monotonic()
         for conn, ends in list(self._busy.items()):
-            if ends < moment:
+            if ends + (LONGEST if conn.sock in self.app.streams else 0) < moment:
                 with suppress(OSError):
                     # Of the socket below TLS, which the thread is using at this moment.
                     socket.socket.shutdown(conn.sock, socket.SHUT_RDWR)

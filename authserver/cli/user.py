@@ -32,7 +32,7 @@ def add(name: str, email: str | None, password_stdin: bool, claims: IO[bytes] | 
     password = _read_password() if password_stdin else None
     with opened() as deployment:
         account = users.make_user(name, email=email, claims=given)
-        hashed = None if password is None else users.hash_password(deployment.settings, account, password)
+        hashed = None if password is None else users.hash_password(deployment.passwords, account, password)
         users.add(deployment.store, account, hashed, actor=deployment.actor)
     if as_json:
         print_json(users.describe(account))
@@ -49,7 +49,7 @@ def set_password(name: str) -> None:
     password = _read_password()
     with opened() as deployment:
         account = users.existing(deployment.store, name)
-        hashed = users.hash_password(deployment.settings, account, password)
+        hashed = users.hash_password(deployment.passwords, account, password)
         users.set_password(deployment.store, account, hashed, actor=deployment.actor)
     click.echo(f"set the password of {name}")
 

@@ -213,6 +213,7 @@ def _work(plan: Plan, index: int, master: int, ready: Connection) -> None:
         from authserver.cli import tls
 
         tls.serve(application, server, plan.certificates, plan.grace, ready)
+    server.deliveries.close()
     server.store.close()
     # A forked process runs no exit handlers: what the access log has collected is written here.
     logging.shutdown()
@@ -226,6 +227,7 @@ def _listen(application: Any, plan: Plan, stop: threading.Event, ready: Connecti
         continue
     if end_jobs is not None:
         end_jobs()
+    application.extensions["authserver"].feed.close()
     listeners.stop()
 
 
@@ -233,7 +235,7 @@ def _start_jobs(server: Any) -> Callable[[], None]:
     """Run the work beside the requests in a thread; return what ends it."""
     from authserver.worker import Worker
 
-    worker = Worker(server.store, server.sealer, server.settings)
+    worker = Worker(server.store, server.sealer, server.settings, server.deliveries)
     thread = threading.Thread(target=worker.run, name="worker", daemon=True)
     thread.start()
 

@@ -57,6 +57,7 @@ def change_password(
         return Refused("new", problem)
     event = Event("password.changed", user.sub, sub=user.sub)
     server.store.credentials.replace(user.sub, passwords.KIND, server.passwords.hash(new), event, keep_sid=session.sid)
+    server.deliveries.nudge()
     return None
 
 

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple, Protocol
 
 from authserver.clock import MINUTE, SECOND, now
 from authserver.crypto import Kind, b64, digest, new_id, read_handle, write_handle
+from authserver.deliveries import Deliveries
 from authserver.records import Event, Session
 from authserver.settings import Settings
 from authserver.store import Store
@@ -25,6 +26,7 @@ class Keeper(Protocol):
 
     settings: Settings
     store: Store
+    deliveries: Deliveries
 
 
 class Browser(NamedTuple):
@@ -141,12 +143,14 @@ def end(server: Keeper, sessions: tuple[Session, ...], reason: str) -> None:
 def end_by_id(server: Keeper, sub: str, sid: str, reason: str) -> None:
     """End one session of a user."""
     server.store.sessions.end([sid], reason, Event("session.ended", sub, sub=sub, facts={"reason": reason, "sid": sid}))
+    server.deliveries.nudge()
 
 
 def end_others(server: Keeper, session: Session) -> None:
     """End every other session of the same user, in whatever browser."""
     event = Event("session.ended", session.sub, sub=session.sub, facts={"reason": "user"})
     server.store.sessions.end_all(session.sub, "user", event, keep_sid=session.sid)
+    server.deliveries.nudge()
 
 
 def shown(text: str) -> str:

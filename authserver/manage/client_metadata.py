@@ -8,11 +8,15 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Final, NoReturn
+from urllib.parse import urlsplit
 
+from authserver.keys import SIGNING
 from authserver.manage import uris
 from authserver.manage.errors import InvalidMetadata
 from authserver.manage.jwks import check_jwks
 from authserver.manage.profiles import ALL_METHODS, PROFILES, SECRET_METHODS
+from authserver.manage.sectors import sector_of
+from authserver.records import origin_of
 
 Check = Callable[[str, Any], Any]
 
@@ -20,11 +24,17 @@ CODE: Final = "authorization_code"
 DEVICE: Final = "urn:ietf:params:oauth:grant-type:device_code"  # RFC 8628 3.4
 TOKEN_EXCHANGE: Final = "urn:ietf:params:oauth:grant-type:token-exchange"  # RFC 8693 2.1
 JWT_BEARER: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"  # RFC 7523 2.1
-GRANT_TYPES: Final = frozenset({CODE, "refresh_token", "client_credentials", DEVICE, TOKEN_EXCHANGE, JWT_BEARER})
+CIBA: Final = "urn:openid:params:grant-type:ciba"  # CIBA 4
+IMPLICIT: Final = "implicit"  # no grant of the token endpoint: what the authorization endpoint itself gives
+GRANT_TYPES: Final = frozenset({CODE, "refresh_token", "client_credentials", DEVICE, TOKEN_EXCHANGE, JWT_BEARER, CIBA})
 DEFAULT_SCOPE: Final = "openid profile email address phone offline_access"
 SHARED_SECRET: Final = SECRET_METHODS | {"client_secret_jwt"}
-_WITH_KEYS: Final = frozenset({"private_key_jwt", "self_signed_tls_client_auth"})
+WITH_KEYS: Final = frozenset({"private_key_jwt", "self_signed_tls_client_auth"})
 _SCOPE: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+(?: [\x21\x23-\x5b\x5d-\x7e]+)*", re.ASCII)  # RFC 6749 3.3
+# Letters and marks that show nothing (Unicode, Default_Ignorable_Code_Point, and the empty Braille cell).
+_BLANK: Final = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0e\uffa0\U000e0100-\U000e01ef]"
+)
 _MAX_URIS: Final = 50
 _MAX_TEXT: Final = 512
 _MAX_SCOPE: Final = 4096
@@ -41,10 +51,15 @@ def flag(name: str, value: Any) -> bool:
 
 
 def line(name: str, value: Any) -> str:
-    """Check a line of text for people: no control characters, nothing that turns the writing round."""
-    if not isinstance(value, str) or not value.strip() or len(value) > _MAX_TEXT or not value.isprintable():
+    """Check a line of text for people."""
+    if not isinstance(value, str) or not value.strip() or len(value) > _MAX_TEXT or not is_readable(value):
         _refuse(name, f"must be printable text of 1 to {_MAX_TEXT} characters")
     return value
+
+
+def is_readable(text: str) -> bool:
+    """Say whether people see all of a text: no line breaks, nothing invisible, nothing that turns the writing round."""
+    return text.isprintable() and not _BLANK.search(text)
 
 
 def lines(name: str, value: Any) -> list[str]:
@@ -134,8 +149,8 @@ MEMBERS: Final[Mapping[str, Check]] = MappingProxyType(
         "software_id": line,
         "software_version": line,
         "application_type": words("web", "native"),
-        "subject_type": words("public"),
-        "id_token_signed_response_alg": words("RS256", "ES256"),
+        "subject_type": words("public", "pairwise"),
+        "id_token_signed_response_alg": words(*SIGNING),
         "default_max_age": number(0, 2**31),
         "require_auth_time": flag,
         "default_acr_values": lines,
@@ -178,7 +193,7 @@ def check_together(metadata: Mapping[str, Any], profile: str) -> None:
     keys = ("jwks" in metadata) + ("jwks_uri" in metadata)
     rules = (
         # RFC 7591 2.1: one rule, both ways.
-        (bool(responses) != (CODE in grants), "grant_types", "and response_types contradict each other"),
+        (_contradict(grants, responses), "grant_types", "and response_types contradict each other"),
         ("refresh_token" in grants and len(grants) == 1, "grant_types", "has refresh_token alone"),
         (
             public and "client_credentials" in grants,
@@ -195,7 +210,7 @@ def check_together(metadata: Mapping[str, Any], profile: str) -> None:
         (public and metadata.get("introspects_all") is True, "introspects_all", "needs a confidential client"),
         (method not in PROFILES[profile].methods, "token_endpoint_auth_method", "is not possible in this profile"),
         (keys > 1, "jwks", "and jwks_uri exclude each other"),
-        (method in _WITH_KEYS and not keys, "jwks", f"or jwks_uri is needed for {method}"),
+        (method in WITH_KEYS and not keys, "jwks", f"or jwks_uri is needed for {method}"),
         (
             algorithm is not None and not _fits(algorithm, method, profile),
             "token_endpoint_auth_signing_alg",
@@ -206,16 +221,71 @@ def check_together(metadata: Mapping[str, Any], profile: str) -> None:
             "response_modes",
             "can only be signed ones in this profile",
         ),
+        *_logout_rules(metadata),
         *_subject_rules(metadata, method),
+        *_front_channel_rules(metadata, profile),
         *_encryption_rules(metadata, has_keys=keys > 0),
         *_request_object_rules(metadata, profile, has_keys=keys > 0),
+        *_backchannel_rules(metadata, profile, has_keys=keys > 0),
         *(_fapi2_rules(metadata) if profile.startswith("fapi2") else ()),
     )
     for wrong, member, sentence in rules:
         if wrong:
             raise InvalidMetadata(member, sentence)
-    if CODE in grants and not metadata.get("redirect_uris"):
+    if metadata.get("subject_type") == "pairwise":
+        sector_of(metadata)
+    if responses and not metadata.get("redirect_uris"):
         raise InvalidMetadata("redirect_uris", "must name at least one redirect URI", "invalid_redirect_uri")
+
+
+def grants_of(response_types: Iterable[str]) -> frozenset[str]:
+    """Return the grant types that go with response types (OpenID Connect Registration 2)."""
+    named = frozenset().union(*(kind.split() for kind in response_types))
+    return frozenset({CODE} if "code" in named else ()) | frozenset({IMPLICIT} if named - {"code"} else ())
+
+
+def _contradict(grants: Iterable[str], responses: Iterable[str]) -> bool:
+    """Say whether grant types and response types contradict each other (RFC 7591 2.1).
+
+    Many a client names the grant type ``implicit`` beside the code's and never asks for what it gives.
+    """
+    needed, given = grants_of(responses), {CODE, IMPLICIT}.intersection(grants)
+    return not needed <= given or bool(given - needed - {IMPLICIT}) or (bool(given) and not needed)
+
+
+def _front_channel_rules(metadata: Mapping[str, Any], profile: str) -> tuple[tuple[bool, str, str], ...]:
+    """Return the rules of clients to which the authorization endpoint gives more than a code."""
+    kinds, uris_of_client = metadata["response_types"], metadata.get("redirect_uris", ())
+    front = IMPLICIT in grants_of(kinds)
+    bound = metadata.get("dpop_bound_access_tokens") or metadata.get("tls_client_certificate_bound_access_tokens")
+    return (
+        (front and not PROFILES[profile].front_channel, "response_types", "can only be code in this profile"),
+        # What is given there cannot be bound to a key (RFC 9449 5).
+        (
+            bool(bound) and any("token" in kind.split() for kind in kinds),
+            "response_types",
+            "cannot have token for a client of bound tokens",
+        ),
+        # OpenID Connect Registration 2, application_type
+        (
+            front
+            and metadata.get("application_type") == "web"
+            and not all(uri.startswith("https://") and not _is_here(uri) for uri in uris_of_client),
+            "redirect_uris",
+            "of a web client with these response_types must be https and not on this machine",
+        ),
+    )
+
+
+def _is_here(uri: str) -> bool:
+    return urlsplit(uri).hostname in {"localhost", "127.0.0.1", "::1"}
+
+
+def _logout_rules(metadata: Mapping[str, Any]) -> tuple[tuple[bool, str, str], ...]:
+    """Return the rule of what is loaded in a frame: only a site that people are sent to (Front-Channel Logout 2)."""
+    framed, redirects = metadata.get("frontchannel_logout_uri"), metadata.get("redirect_uris", ())
+    elsewhere = framed is not None and origin_of(framed) not in {origin_of(uri) for uri in redirects}
+    return ((elsewhere, "frontchannel_logout_uri", "must have scheme, host and port of a redirect URI"),)
 
 
 def _subject_rules(metadata: Mapping[str, Any], method: str) -> tuple[tuple[bool, str, str], ...]:
@@ -230,7 +300,7 @@ def _subject_rules(metadata: Mapping[str, Any], method: str) -> tuple[tuple[bool
 
 
 def _encryption_rules(metadata: Mapping[str, Any], *, has_keys: bool) -> tuple[tuple[bool, str, str], ...]:
-    """Return the rules of answers that are encrypted (JARM 3, RFC 9701 6): by which algorithm, and to which key."""
+    """Return the rules of answers that are encrypted (Registration 2, JARM 3, RFC 9701 6): how, and to which key."""
     methods = [name for name in metadata if name.endswith("_encrypted_response_enc")]
     alone = [name for name in methods if f"{name[:-4]}_alg" not in metadata]
     encrypted = [name for name in metadata if name.endswith("_encrypted_response_alg")]
@@ -264,13 +334,42 @@ def _request_object_rules(
     )
 
 
+def _backchannel_rules(
+    metadata: Mapping[str, Any], profile: str, *, has_keys: bool
+) -> tuple[tuple[bool, str, str], ...]:
+    """Return the rules of requests that reach a user behind the scenes (CIBA 4)."""
+    asks, mode = CIBA in metadata["grant_types"], metadata.get("backchannel_token_delivery_mode")
+    algorithm = metadata.get("backchannel_authentication_request_signing_alg")
+    signs = algorithm is not None or (asks and profile.startswith("fapi2"))
+    return (
+        (
+            asks and metadata["token_endpoint_auth_method"] == "none",
+            "token_endpoint_auth_method",
+            "none cannot have the grant of CIBA",
+        ),
+        (asks and mode is None, "backchannel_token_delivery_mode", "is needed for the grant of CIBA"),
+        (
+            mode == "ping" and "backchannel_client_notification_endpoint" not in metadata,
+            "backchannel_client_notification_endpoint",
+            "is needed for the mode ping",
+        ),
+        (
+            algorithm is not None and algorithm not in PROFILES[profile].algorithms,
+            "backchannel_authentication_request_signing_alg",
+            "is not possible in this profile",
+        ),
+        (signs and not has_keys, "jwks", "or jwks_uri is needed for signed requests"),
+    )
+
+
 def _fapi2_rules(metadata: Mapping[str, Any]) -> tuple[tuple[bool, str, str], ...]:
-    """Return the rules of FAPI 2.0: bound tokens (Security Profile 5.3.2.1), no RSASSA-PKCS1-v1_5 (5.4.1)."""
+    """Return the rules of FAPI 2.0: bound tokens (Security Profile 5.3.2.1), its algorithms alone (5.4.1)."""
     bound = metadata.get("dpop_bound_access_tokens") or metadata.get("tls_client_certificate_bound_access_tokens")
-    signed = [name for name in metadata if name.endswith("_signed_response_alg") and metadata[name] == "RS256"]
+    allowed = PROFILES["fapi2"].algorithms
+    signed = [name for name in metadata if name.endswith("_signed_response_alg") and metadata[name] not in allowed]
     return (
         (not bound, "dpop_bound_access_tokens", "or tls_client_certificate_bound_access_tokens must be true"),
-        (bool(signed), signed[0] if signed else "", "cannot be RS256 in this profile"),
+        (bool(signed), signed[0] if signed else "", "is not possible in this profile"),
     )
 
 

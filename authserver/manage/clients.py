@@ -5,14 +5,14 @@ whichever way it came. Secrets are shown once, in the answer that makes them.
 """
 
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Final
 
-from authserver import crypto
-from authserver.clock import MINUTE, SECOND, now
+from authserver import crypto, keys
+from authserver.clock import SECOND, now
+from authserver.manage.changes import alone, require_version
 from authserver.manage.client_metadata import (
     ADMINISTRATOR_MEMBERS,
     CODE,
@@ -23,8 +23,9 @@ from authserver.manage.client_metadata import (
     Check,
     check_together,
 )
-from authserver.manage.errors import InvalidMetadata, ManageError
+from authserver.manage.errors import ChangedMeanwhile, InvalidMetadata, ManageError, NotThere, Taken
 from authserver.manage.profiles import DEFAULT, PROFILES
+from authserver.manage.sectors import sector_of
 from authserver.records import Client, ClientSecret, Event
 from authserver.store import Store
 from authserver.store.clients import UNUSED, make_client
@@ -33,6 +34,7 @@ from authserver.store.errors import Conflict
 NO_MEMBERS: Final[Mapping[str, Check]] = MappingProxyType({})
 KEEP_SECONDS: Final = 24 * 3600
 """How long the secrets before a rotation stay valid, unless the administrator says otherwise."""
+SERVES: Final = "resource_server_for"
 _MAX_SECRETS: Final = 5
 _CLIENT_ID: Final = re.compile(r"[\x21-\x7e]{1,255}", re.ASCII)  # RFC 6749 Appendix A.1, without the space
 _SECRET: Final = re.compile(r"[\x20-\x7e]{32,1024}", re.ASCII)  # Appendix A.2; 32 characters or more by the contract
@@ -72,17 +74,18 @@ def register(
         updated_at=now(),
     )
     text, kept = _first_secret(client, sealer, secret)
+    _make_keys(store, sealer, client, actor)
     try:
         store.clients.add(replace(client, secrets=kept), _event("client.added", actor, client))
     except Conflict:
-        raise ManageError("a client with this client_id is registered already") from None
+        raise Taken("a client with this client_id is registered already") from None
     return _response(client, text)
 
 
 def described(
     client_id: str, metadata: Mapping[str, Any], *, profile: str, members: Mapping[str, Check], moment: int
 ) -> Client:
-    """Return the client that its own document describes; nothing is stored. Raises InvalidMetadata."""
+    """Return the client that a document of its own describes; nothing is stored. Raises InvalidMetadata."""
     given = {name: value for name, value in metadata.items() if value is not None}
     chosen, checked = _checked(given, profile, members, administrator=False)
     return make_client(client_id, checked, profile=chosen, origin="document", updated_at=moment)
@@ -96,14 +99,18 @@ def update(
     *,
     actor: str,
     members: Mapping[str, Check] = NO_MEMBERS,
+    version: str | None = None,
 ) -> dict[str, Any]:
     """Replace a client's metadata (RFC 7592 2.2); return the registration response.
+
+    With ``version`` only if the client is as the administrator has seen it (``changes.version_of`` its description).
 
     A new secret comes with it only where the new method needs one that the client has not: its digest cannot become the
     key of an HMAC, and the other way round a sealed one is not kept longer than needed.
     """
-    with _alone(store, client_id):
+    with alone(store, "client-change", client_id):
         old = existing(store, client_id)
+        require_version(describe(old), version)
         administrator = old.origin == "administrator"
         if old.origin == "document":
             raise ManageError("this client is described by the document at its client_id, and changed only there")
@@ -133,7 +140,8 @@ def update(
         if _storage(client) != _storage(old):
             text, kept = _first_secret(client, sealer, None)
             client = replace(client, secrets=kept)
-        _must(store.clients.update(client, _event("client.updated", actor, client)))
+        _make_keys(store, sealer, client, actor)
+        _must(store.clients.update(client, _event("client.updated", actor, client, **_renaming(old, client))))
         return _response(client, text)
 
 
@@ -141,7 +149,7 @@ def rotate_secret(
     store: Store, sealer: crypto.Sealer, client_id: str, *, actor: str, keep_seconds: int = KEEP_SECONDS
 ) -> dict[str, Any]:
     """Give the client another secret, shown only now; the ones before end after ``keep_seconds`` (0: at once)."""
-    with _alone(store, client_id):
+    with alone(store, "client-change", client_id):
         client = existing(store, client_id)
         if client.token_endpoint_auth_method not in SHARED_SECRET:
             raise ManageError("this client has no secret: its token_endpoint_auth_method needs none")
@@ -166,10 +174,41 @@ def set_disabled(store: Store, client_id: str, *, disabled: bool, actor: str) ->
     store.clients.set_disabled(client_id, disabled, _event(name, actor, client))
 
 
-def remove(store: Store, client_id: str, *, actor: str) -> None:
-    """Delete a client with its consents, and revoke everything it was given."""
-    client = existing(store, client_id)
-    _must(store.clients.delete(client_id, _event("client.removed", actor, client)))
+def serve(store: Store, client_id: str, resource: str, *, serves: bool = True, actor: str) -> None:
+    """Let a client introspect the tokens of a resource, or no longer; what else it may do stays as it is."""
+    with alone(store, "client-change", client_id):
+        client = existing(store, client_id)
+        before = list(client.metadata.get(SERVES, ()))
+        after = served_with(client, resource) if serves else [one for one in before if one != resource]
+        if serves:
+            store.single_use.forget(UNUSED, client_id)
+        if set(after) == set(before):
+            return
+        changed = replace(client, metadata={**client.metadata, SERVES: after}, updated_at=now())
+        facts = {"resource": resource, "serves": serves}
+        _must(store.clients.update(changed, _event("client.updated", actor, client, **facts)))
+
+
+def served_with(client: Client, resource: str) -> list[str]:
+    """Return the resources that a client serves, this one among them; raises ManageError when it cannot serve it.
+
+    A resource server is registered here, with credentials (RFC 7662 4), and serves a bounded number of resources.
+    """
+    if client.origin == "document":
+        raise ManageError("a client that its own document describes cannot introspect for a resource")
+    if client.public:
+        raise ManageError("a client without credentials cannot introspect for a resource")
+    whole = [*(one for one in client.metadata.get(SERVES, ()) if one != resource), resource]
+    ADMINISTRATOR_MEMBERS[SERVES](SERVES, whole)
+    return whole
+
+
+def remove(store: Store, client_id: str, *, actor: str, version: str | None = None) -> None:
+    """Delete a client with its consents, and revoke everything it was given; with ``version`` as ``update`` does."""
+    with alone(store, "client-change", client_id):
+        client = existing(store, client_id)
+        require_version(describe(client), version)
+        _must(store.clients.delete(client_id, _event("client.removed", actor, client)))
 
 
 def reseal_secrets(store: Store, sealer: crypto.Sealer, *, actor: str) -> int:
@@ -178,7 +217,7 @@ def reseal_secrets(store: Store, sealer: crypto.Sealer, *, actor: str) -> int:
     for listed in store.clients.all():
         if all(known.sealed is None or sealer.is_current(known.sealed) for known in listed.secrets):
             continue
-        with _alone(store, listed.client_id):
+        with alone(store, "client-change", listed.client_id):
             client = existing(store, listed.client_id)
             fresh = tuple(_resealed(client.client_id, known, sealer) for known in client.secrets)
             changed = sum(new != known for new, known in zip(fresh, client.secrets, strict=True))
@@ -222,7 +261,7 @@ def _checked(
     if unknown and administrator:
         raise InvalidMetadata("", "unknown member: " + ", ".join(repr(name)[1:-1] for name in unknown[:5]))
     wanted = given.get("profile", profile) if administrator else profile
-    if wanted not in PROFILES:
+    if not isinstance(wanted, str) or wanted not in PROFILES:
         raise InvalidMetadata("profile", "must be one of " + ", ".join(PROFILES))
     policy = PROFILES[wanted]
     if not table.keys() >= policy.fixed - ADMINISTRATOR_MEMBERS.keys():
@@ -293,6 +332,14 @@ def _first_secret(client: Client, sealer: crypto.Sealer, given: Any) -> tuple[st
     return text, (ClientSecret(crypto.client_secret_digest(text), None, now()),)
 
 
+def _make_keys(store: Store, sealer: crypto.Sealer, client: Client, actor: str) -> None:
+    """Publish the keys that not every deployment has, before the first answer to the client is signed with them."""
+    asked = {value for name, value in client.metadata.items() if name.endswith("_signed_response_alg")}
+    wanted = asked.intersection(keys.AT_NEED)
+    if wanted:
+        keys.make_missing(store, sealer, sorted(wanted), actor=actor)
+
+
 def _resealed(client_id: str, known: ClientSecret, sealer: crypto.Sealer) -> ClientSecret:
     if known.sealed is None or sealer.is_current(known.sealed):
         return known
@@ -316,26 +363,19 @@ def existing(store: Store, client_id: str) -> Client:
     """Return a client, disabled ones too; raises ManageError when there is none."""
     client = store.clients.get(client_id)
     if client is None:
-        raise ManageError("there is no client with this client_id")
+        raise NotThere("there is no client with this client_id")
     return client
+
+
+def _renaming(old: Client, new: Client) -> dict[str, str]:
+    """Return the sector by which the client calls users from now on, where a change of it changes that (Core 8)."""
+    before, after = (sector_of(client.metadata) if client.pairwise else "" for client in (old, new))
+    return {} if before == after else {"sector": after}
 
 
 def _must(done: bool) -> None:  # noqa: FBT001 - what a verb answered
     if not done:
-        raise ManageError("the client was changed or removed by somebody else in the meantime")
-
-
-@contextmanager
-def _alone(store: Store, client_id: str) -> Iterator[None]:
-    """Keep two administrators from changing one client at once: the second is told, nothing of hers is half done."""
-    try:
-        store.ephemeral.put("client-change", client_id, "", now() + MINUTE)
-    except Conflict:
-        raise ManageError("somebody else is changing this client at this moment; try again") from None
-    try:
-        yield
-    finally:
-        store.ephemeral.forget("client-change", client_id)
+        raise ChangedMeanwhile("the client was changed or removed by somebody else in the meantime")
 
 
 def _event(name: str, actor: str, client: Client, **facts: Any) -> Event:

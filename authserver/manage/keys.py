@@ -7,6 +7,7 @@ from authserver.clock import SECOND, now
 from authserver.crypto import Sealer
 from authserver.identity import second_factor
 from authserver.manage import clients
+from authserver.manage.changes import alone
 from authserver.manage.errors import ManageError
 from authserver.records import Event, SigningKey
 from authserver.settings import Settings
@@ -23,8 +24,9 @@ def rotate(
     store: Store, sealer: Sealer, settings: Settings, *, soon: bool, compromised: bool, actor: str
 ) -> list[dict[str, Any]]:
     """Make the next keys; see ``authserver.keys.rotate``. Return the new ones."""
+    with alone(store, "key-change", "rotation"):
+        made = keys.rotate(store, sealer, settings, soon=soon, compromised=compromised, actor=actor)
     moment = now()
-    made = keys.rotate(store, sealer, settings, soon=soon, compromised=compromised, actor=actor)
     return [describe(key, moment) for key in made]
 
 

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from authserver.clock import now
 from authserver.crypto import Sealer
-from authserver.keys import ALGORITHMS, ENCRYPTION, KeyRing, KeyRingError, used
+from authserver.keys import ENCRYPTION, SIGNING, KeyRing, KeyRingError, used
 from authserver.manage import keys as managed_keys
 from authserver.settings import Settings
 from authserver.store import Store
@@ -21,7 +21,7 @@ def overview(store: Store) -> dict[str, Any]:
         "clients": len(clients),
         "clients_disabled": sum(client.disabled_at is not None for client in clients),
         "resources": len(store.resources.all()),
-        "signing_keys": sum(key.gone_at > now() for key in store.keys.all() if key.algorithm in ALGORITHMS),
+        "signing_keys": sum(key.gone_at > now() for key in store.keys.all() if key.algorithm in SIGNING),
         "demonstration": has_demonstration(store),
     }
 
@@ -62,6 +62,7 @@ def advice(store: Store, settings: Settings, sealer: Sealer) -> list[str]:
     if in_force and not in_force.issuperset(name for name in used(settings) if name in ENCRYPTION):
         found.append("clients have no key to encrypt requests to: run 'authserver db upgrade'")
     known = {resource.identifier for resource in store.resources.all()}
+    known |= {settings.management_resource} if settings.features.management_api else set()
     for client in store.clients.all():
         named = {*(client.resources or ()), *client.resource_server_for} - known
         found += [

@@ -22,6 +22,8 @@ class Profile(NamedTuple):
     algorithms: frozenset[str]
     fixed: frozenset[str] = frozenset()
     """Members whose value is the profile's, whatever is asked for."""
+    front_channel: bool = False
+    """Whether the authorization endpoint may give more than a code."""
 
 
 _ASYMMETRIC: Final = frozenset({"RS256", "PS256", "ES256", "ES384", "EdDSA", "Ed25519"})
@@ -66,6 +68,7 @@ PROFILES: Final[Mapping[str, Profile]] = MappingProxyType(
             },
             ALL_METHODS,
             _ASYMMETRIC,
+            front_channel=True,
         ),
         "fapi2": Profile(
             _FAPI2,

@@ -5,11 +5,12 @@ counts twice would make two clients.
 """
 
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 from authserver import audit
-from authserver.clock import DAY, now
+from authserver.clock import DAY, SECOND, now
 from authserver.crypto import Kind, digest_of, new_handle, same
+from authserver.manage.errors import NotThere
 from authserver.store import Busy, Conflict, Store
 from authserver.store.clients import NEVER, REGISTRATION_ACCESS
 
@@ -23,6 +24,28 @@ def make_initial(store: Store, *, uses: int, days: int, actor: str) -> str:
     audit.record(store, "initial_token.made", actor, facts={"uses": uses, "days": days})
     store.single_use.put(_INITIAL, digest.hex(), str(uses), now() + days * DAY)
     return token
+
+
+def list_initial(store: Store, after: str, limit: int) -> list[dict[str, Any]]:
+    """Return a page of the initial access tokens that can still be used, by id; the tokens themselves nobody knows."""
+    return [
+        {"id": key, "uses_left": int(item.value), "expires_at": item.expires_at // SECOND}
+        for key, item in store.single_use.all(_INITIAL, after, limit)
+    ]
+
+
+def withdraw_initial(store: Store, token_id: str, *, actor: str) -> None:
+    """Make an initial access token useless; raises NotThere."""
+    if store.single_use.get(_INITIAL, token_id) is None:
+        raise NotThere("there is no initial access token with this id")
+    # First the trail: a write that cannot be audited does not happen (DECISIONS, Faults).
+    audit.record(store, "initial_token.withdrawn", actor, facts={"id": token_id})
+    store.single_use.forget(_INITIAL, token_id)
+
+
+def initial_id(token: str) -> str:
+    """Return the id of an initial access token, by which it is listed: its digest, which opens nothing."""
+    return (digest_of(Kind.INITIAL_ACCESS, token) or b"").hex()
 
 
 def spend_initial(store: Store, token: str) -> int | None:

@@ -5,39 +5,20 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+import orjson
+
 from authserver import crypto
 from authserver.clock import SECOND
 from authserver.identity import passwords, second_factor
-from authserver.manage.errors import ManageError
+from authserver.manage.errors import ManageError, NotThere, Taken
 from authserver.records import Event, User
-from authserver.settings import Settings
+from authserver.sections import PROTOCOL_CLAIMS
 from authserver.store import Store
 from authserver.store.errors import Conflict
 
 _MAX_NAME: Final = 128
 _MAX_CLAIMS: Final = 32 * 1024
 _EMAIL: Final = re.compile(r"[^\s@\x00-\x1f]{1,64}@[^\s@\x00-\x1f]{1,189}")
-# Claims that the protocol itself says something with (RFC 7519 4.1, OpenID Connect Core 2, RFC 9068 2.2).
-_RESERVED: Final = frozenset(
-    {
-        "iss",
-        "sub",
-        "aud",
-        "exp",
-        "nbf",
-        "iat",
-        "jti",
-        "nonce",
-        "acr",
-        "amr",
-        "azp",
-        "auth_time",
-        "at_hash",
-        "c_hash",
-        "s_hash",
-    }
-    | {"sid", "client_id", "scope", "cnf", "events", "act", "authorization_details"}
-)
 
 
 def make_user(
@@ -48,18 +29,23 @@ def make_user(
     verified = given.pop("email_verified", False)
     address = given.pop("email", None) if email is None else email
     if given.pop("email", address) != address:
-        raise ManageError("the claims file has another e-mail address than --email")
+        raise ManageError("the claims have another e-mail address than the account")
     if not username.strip() or username != username.strip() or len(username) > _MAX_NAME or not username.isprintable():
         raise ManageError(f"the user name must be printable text of 1 to {_MAX_NAME} characters without outer spaces")
     if address is not None and not (isinstance(address, str) and _EMAIL.fullmatch(address) and address.isprintable()):
         raise ManageError("the e-mail address is not valid")
     if not isinstance(verified, bool):
         raise ManageError("email_verified must be true or false")
-    reserved = sorted(_RESERVED & given.keys())
+    reserved = sorted(PROTOCOL_CLAIMS & given.keys())
     if reserved:
         raise ManageError("these claims are the protocol's own: " + ", ".join(reserved))
     if len(json.dumps(given)) > _MAX_CLAIMS:
         raise ManageError(f"the claims are longer than {_MAX_CLAIMS} characters")
+    try:
+        orjson.dumps(given)
+    except TypeError:
+        # A token or an answer with such a claim could not be written: a number of more than 64 bits, half a character.
+        raise ManageError("the claims hold a number or a character that cannot be written") from None
     return User(crypto.new_id(), username, address, verified, given, demonstration=demonstration)
 
 
@@ -69,14 +55,14 @@ def add(store: Store, user: User, password_hash: str | None, *, actor: str) -> N
         store.users.add(user, password_hash, Event("user.added", actor, sub=user.sub))
     except Conflict as conflict:
         what = "e-mail address" if "email" in conflict.name else "user name"
-        raise ManageError(f"an account with this {what} is there already") from None
+        raise Taken(f"an account with this {what} is there already") from None
 
 
 def existing(store: Store, name: str) -> User:
     """Return the account with this user name, e-mail address or ``sub``; raises ManageError."""
     user = store.users.by_login(name) or store.users.get(name)
     if user is None:
-        raise ManageError("there is no account with this name")
+        raise NotThere("there is no account with this name")
     return user
 
 
@@ -114,9 +100,9 @@ def describe(user: User) -> dict[str, Any]:
     }
 
 
-def hash_password(settings: Settings, user: User, password: str) -> str:
+def hash_password(hasher: passwords.Passwords, user: User, password: str) -> str:
     """Return the hash to store; raises ManageError, in a sentence, for a password that is not accepted."""
     problem = passwords.problem(password, (user.username, user.email))
     if problem:
         raise ManageError(problem)
-    return passwords.Passwords(settings.passwords).hash(password)
+    return hasher.hash(password)

@@ -5,6 +5,11 @@ https://www.rfc-editor.org/rfc/rfc9068
 Opaque is the default; a resource or a client may ask for JWTs. An opaque token has a row with its claims; a JWT carries
 them and has no row. Its ``jti`` begins with the grant's id, so that introspection can ask whether the grant lives.
 
+A resource with a key of its own gets JWTs that are signed and then encrypted to it. This server could not read them
+again, so the claims have a row, found by the digest of the text. The row says only what is inside: whether it lives is
+asked by its ``jti`` as for every JWT, because the resource server may present the JWT that it has found inside, while
+the client has nothing but the encrypted text. To revoke the one is to revoke the other.
+
 Plugs into: TOKEN_CLAIMS (session, confirmation), ``issue``, introspection, revocation, userinfo.
 """
 
@@ -14,9 +19,10 @@ import orjson
 
 from authserver import jwt
 from authserver.clock import SECOND, now
-from authserver.crypto import Kind, digest_of, new_handle, new_id
+from authserver.crypto import Kind, digest_of, encrypted_token_digest, new_handle, new_id
+from authserver.oauth import errors
 from authserver.oauth.request import Request
-from authserver.records import AccessTokenRow, LiveToken
+from authserver.records import AccessTokenRow, LiveToken, Resource
 
 if TYPE_CHECKING:
     from authserver.oauth.server import Server
@@ -61,24 +67,25 @@ def confirmation(server: "Server", request: Request) -> None:
         request.claims["cnf"] = request.confirmation
 
 
+def is_jwt(request: Request) -> bool:
+    """Say whether the token will be a JWT: its resource or its client asks for that."""
+    asked = request.target.token_format if request.target else None
+    return "jwt" in (asked, request.client.access_token_format)
+
+
 def write(server: "Server", request: Request) -> str:
-    """Return the token's text; for an opaque one also fill ``access_row``."""
-    target, client, claims = request.target, request.client, request.claims
-    if "jwt" in ((target.token_format if target else None), client.access_token_format):
+    """Return the token's text; for one that cannot be read again also fill ``access_row``."""
+    target, client = request.target, request.client
+    if is_jwt(request):
         algorithm = (target.signing_alg if target else None) or client.access_token_signed_response_alg
-        return server.keys.sign(algorithm, TYP, claims)
-    text, digest = new_handle(Kind.ACCESS)
-    request.access_row = AccessTokenRow(
-        digest=digest,
-        grant_id=request.grant.grant_id if request.grant else None,
-        client_id=client.client_id,
-        sub=claims["sub"],
-        audience=request.audience,
-        scope=request.token_scope,
-        claims=orjson.dumps({"token_type": request.token_type, **claims}).decode(),
-        issued_at=request.issued_at,
-        expires_at=claims["exp"] * SECOND,
-    )
+        text = server.keys.sign(algorithm, TYP, request.claims)
+        if target is None or target.encryption is None:
+            return text
+        text = _encrypted(server, target, text)
+        digest = encrypted_token_digest(text)
+    else:
+        text, digest = new_handle(Kind.ACCESS)
+    request.access_row = _row(request, digest)
     return text
 
 
@@ -87,22 +94,56 @@ def find(server: "Server", text: str) -> LiveToken | None:
     if text.startswith(Kind.ACCESS.prefix):
         digest = digest_of(Kind.ACCESS, text)
         return None if digest is None else server.store.tokens.find(digest)
-    token = read_jwt(server, text)
+    token = read(server, text)
     if token is None or token.expires_at <= now():
         return None
     claims = orjson.loads(token.claims)
-    lives = server.store.tokens.jwt_lives(
+    live = server.store.tokens.find_jwt(
         jti=claims["jti"],
         grant_id=token.grant_id,
         client_id=token.client_id,
         sub=token.sub,
         issued_at=claims["iat"] * SECOND,
     )
-    return token if lives else None
+    return None if live is None else token._replace(requested_claims=live.requested_claims)
 
 
-def read_jwt(server: "Server", text: str) -> LiveToken | None:
-    """Return one of our JWT access tokens by its signature alone, or None."""
+def read(server: "Server", text: str) -> LiveToken | None:
+    """Return one of our JWT access tokens, by its signature alone or, encrypted, by its row; or None."""
+    if text.count(".") == 4:  # RFC 7516 9
+        return server.store.tokens.find(encrypted_token_digest(text))
+    return _read_signed(server, text)
+
+
+def is_opaque(text: str) -> bool:
+    """Say whether an access token of ours is opaque; otherwise it is a JWT, signed or encrypted (RFC 7519 1)."""
+    return text.startswith(Kind.ACCESS.prefix)
+
+
+def _encrypted(server: "Server", target: Resource, token: str) -> str:
+    try:
+        return server.resource_keys.encrypt(token, target)
+    except jwt.InvalidJWT:
+        # A key is tried before it is stored, so this one was put there by another hand.
+        raise errors.InvalidTarget(errors.RESOURCE_KEY) from None
+
+
+def _row(request: Request, digest: bytes) -> AccessTokenRow:
+    claims = request.claims
+    return AccessTokenRow(
+        digest=digest,
+        grant_id=request.grant.grant_id if request.grant else None,
+        client_id=request.client.client_id,
+        sub=claims["sub"],
+        audience=request.audience,
+        scope=request.token_scope,
+        claims=orjson.dumps({"token_type": request.token_type, **claims}).decode(),
+        issued_at=request.issued_at,
+        expires_at=claims["exp"] * SECOND,
+    )
+
+
+def _read_signed(server: "Server", text: str) -> LiveToken | None:
     try:
         parsed = jwt.parse(text)
         # 2.1 and RFC 8725 3.11: an ID token or another JWT of ours is not an access token.

@@ -6,7 +6,7 @@ A code is a state of its grant. Redeeming it is one conditional statement that n
 changes nothing; the right client with a wrong verifier or redirect URI burns it. A second redemption revokes the grant
 with everything issued from it (4.1.2, RFC 9700 4.5).
 
-Plugs into: GRANTS, METADATA.
+Plugs into: GRANTS, RESPONSE_TYPES, METADATA.
 """
 
 from typing import TYPE_CHECKING, Any, Final
@@ -33,11 +33,10 @@ _REUSE_SEEN: Final = 86400  # seconds after the last token's end in which a reus
 
 
 def metadata(server: "Server", settings: Settings) -> dict[str, Any]:
-    """Announce endpoint and response type (RFC 8414 2)."""
-    del server
+    """Announce endpoint and response types (RFC 8414 2)."""
     return {
         "authorization_endpoint": f"{settings.issuer}/authorize",
-        "response_types_supported": ["code"],
+        "response_types_supported": list(server.response_types),
     }
 
 
@@ -118,27 +117,35 @@ def check_response_type(server: "Server", request: Request) -> None:
         raise errors.InvalidRequest(errors.RESPONSE_TYPE_MISSING)
     if response_type not in server.response_types:
         raise errors.UnsupportedResponseType(errors.RESPONSE_TYPE_UNKNOWN)
-    if not request.client.check_response_type(response_type) or not request.client.check_grant_type(
-        "authorization_code"
+    if not request.client.check_response_type(response_type) or (
+        "code" in response_type and not request.client.check_grant_type("authorization_code")
     ):
         raise errors.UnauthorizedClient(errors.RESPONSE_TYPE_REFUSED)
 
 
+def answer(server: "Server", request: AuthorizationRequest, session: Session, *, seed: bytes | None) -> dict[str, str]:
+    """Answer an authorization request with a code (4.1.2)."""
+    return {"code": open_grant(server, request, session, seed=seed)}
+
+
 def open_grant(server: "Server", request: AuthorizationRequest, session: Session, *, seed: bytes | None) -> str:
-    """Open the grant of an answered authorization request and return its code (4.1.2).
+    """Open the grant of an answered authorization request and return its code.
 
     ``seed`` (32 bytes) makes the code the same for a second submission of the same interaction.
     """
-    text, code_digest = (
-        new_handle(Kind.CODE) if seed is None else (write_handle(Kind.CODE, seed), digest(Kind.CODE, seed))
-    )
+    text, code_digest = new_code(seed)
     grant = new_grant(server, request, session, new_id())
     try:
-        server.store.grants.open(grant, code_digest, grant.created_at + _code_seconds(server, request) * SECOND)
+        server.store.grants.open(grant, code_digest, grant.created_at + code_seconds(server, request) * SECOND)
     except Conflict:
         if seed is None:
             raise
     return text
+
+
+def new_code(seed: bytes | None) -> tuple[str, bytes]:
+    """Return a code and its digest."""
+    return new_handle(Kind.CODE) if seed is None else (write_handle(Kind.CODE, seed), digest(Kind.CODE, seed))
 
 
 def new_grant(server: "Server", request: AuthorizationRequest, session: Session, grant_id: str) -> Grant:
@@ -156,7 +163,7 @@ def new_grant(server: "Server", request: AuthorizationRequest, session: Session,
         redirect_uri=request.redirect_uri,
         nonce=request.nonce,
         code_challenge=request.code_challenge,
-        claims=None,
+        claims=request.claims,
         authorization_details=request.authorization_details,
         cnf=None if request.dpop_jkt is None else orjson.dumps({"jkt": request.dpop_jkt}).decode(),
         auth_time=session.auth_time,
@@ -168,7 +175,8 @@ def new_grant(server: "Server", request: AuthorizationRequest, session: Session,
     )
 
 
-def _code_seconds(server: "Server", request: AuthorizationRequest) -> int:
+def code_seconds(server: "Server", request: AuthorizationRequest) -> int:
+    """Return the seconds a code lives."""
     client, seconds = server.query_client(request.client_id), server.settings.tokens.code_seconds
     # FAPI 2.0 Security Profile 5.3.2.1: "a maximum lifetime of 60 seconds".
     return min(seconds, _FAPI2_CODE) if client is not None and client.fapi2 else seconds

@@ -129,9 +129,11 @@ def read(server: "Server", client_id: str, body: bytes, headers: Mapping[str, st
         given = registration.narrowed(server, document)
         _check_places(client_id, given)
         known = registration.members(server)
-        del given["client_id"], known[registration.STATEMENT]
+        # The sector is the host of the document, so that nothing more is fetched.
+        del given["client_id"], known[registration.STATEMENT], known["sector_identifier_uri"]
         profile = server.settings.registration.profile
         client = clients.described(client_id, given, profile=profile, members=known, moment=moment)
+        registration.approve(server, client)
     except jwt.InvalidJWT:
         raise Unusable("not an object") from None
     except (InvalidMetadata, errors.OAuth2Error) as problem:

@@ -2,11 +2,12 @@
 
 https://www.rfc-editor.org/rfc/rfc7516
 
-What goes out encrypted (authorization responses, introspection answers) is a JWT that was signed before: a nested JWT
-(RFC 7519 5.2). The key is the client's own, and without one nothing is sent: never the signed JWT alone instead. What
-comes in encrypted (request objects) was encrypted to a key of ours; anybody can do that, so it proves nothing yet.
+What goes out encrypted (ID tokens, userinfo, authorization responses, introspection answers, access tokens) is a JWT
+that was signed before: a nested JWT (RFC 7519 5.2). Userinfo alone may be registered to be encrypted only. The key is
+the client's or the resource's own, and without one nothing is sent: never the signed JWT alone instead. What comes in
+encrypted (request objects) was encrypted to a key of ours; anybody can do that, so it proves nothing yet.
 
-Plugs into: ``jarm``, ``introspection_jwt``, ``jar``.
+Plugs into: ``id_token``, ``userinfo``, ``jarm``, ``introspection_jwt``, ``access_token``, ``jar``.
 """
 
 from collections.abc import Collection, Mapping
@@ -17,15 +18,13 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, RSAKey
 
 from authserver import jwt
-from authserver.records import Client
+from authserver.records import Client, Resource
 
 if TYPE_CHECKING:
     from authserver.oauth.server import Server
 
-# Kind of key for each algorithm. Left out: RSA1_5 and RSA-OAEP (RFC 8725 3.2), and all that need a shared secret.
-_KINDS: Final[Mapping[str, type[RSAKey | ECKey]]] = {"RSA-OAEP-256": RSAKey, "ECDH-ES": ECKey}
-ALGORITHMS: Final = tuple(_KINDS)
-METHODS: Final = ("A128CBC-HS256", "A256GCM")
+ALGORITHMS: Final = jwt.ENCRYPTION_ALGORITHMS
+METHODS: Final = jwt.ENCRYPTION_METHODS
 _NESTED: Final = frozenset({"jwt", "oauth-authz-req+jwt"})  # RFC 7519 5.2, RFC 9101 9.4.1
 _POINT: Final = 43  # base64url characters of a P-256 coordinate
 DEFAULT_METHOD: Final = "A128CBC-HS256"  # JARM 3, RFC 9701 6: where only the algorithm is registered
@@ -35,26 +34,24 @@ class NoKey(Exception):
     """The client has no key to encrypt to; the message is a fixed sentence."""
 
 
-def as_registered(server: "Server", client: Client, token: str, kind: str) -> str:
-    """Encrypt a response as the client has registered for this kind of it, or return it as it is; raises NoKey."""
+def as_registered(server: "Server", client: Client, token: str, kind: str, *, nested: bool = True) -> str:
+    """Encrypt a response as the client has registered for this kind of it, or return it as it is; raises NoKey.
+
+    It is a signed JWT, or, where it is not ``nested``, the claims themselves.
+    """
     algorithm = client.metadata.get(f"{kind}_encrypted_response_alg")
     if algorithm is None:
         return token
     method = client.metadata.get(f"{kind}_encrypted_response_enc", DEFAULT_METHOD)
-    return encrypt(server, client, token, algorithm, method)
+    return encrypt(server, client, token, algorithm, method, nested=nested)
 
 
-def encrypt(server: "Server", client: Client, token: str, alg: str, enc: str) -> str:
-    """Return a signed JWT encrypted to the client, in compact form (RFC 7516 3.1); raises NoKey."""
-    key = find_key(server, client, alg)
-    header = {"alg": alg, "enc": enc, "cty": "JWT"}  # RFC 7519 5.2
-    if key.kid is not None:
-        header["kid"] = key.kid
+def encrypt(server: "Server", client: Client, token: str, alg: str, enc: str, *, nested: bool = True) -> str:
+    """Return a signed JWT, or claims, encrypted to the client, in compact form (RFC 7516 3.1); raises NoKey."""
     try:
-        return jwe.encrypt_compact(header, token, key, algorithms=[alg, enc])
-    except (JoseError, ValueError):
-        msg = "the client's key does not encrypt"
-        raise NoKey(msg) from None
+        return jwt.encrypt(token, jwt.Recipient(find_key(server, client, alg), alg, enc), nested=nested)
+    except jwt.InvalidJWT as problem:
+        raise NoKey(str(problem)) from None
 
 
 def decrypt(server: "Server", token: str, algorithms: Collection[str]) -> str:
@@ -82,15 +79,27 @@ def decrypt(server: "Server", token: str, algorithms: Collection[str]) -> str:
 
 
 def find_key(server: "Server", client: Client, alg: str) -> RSAKey | ECKey:
-    """Return the client's key for this algorithm, one for encryption alone before one for everything; raises NoKey."""
-    fitting = [key for key in _keys(server, client) if _fits(key, alg)]
-    for members in sorted(fitting, key=lambda key: "use" not in key):
-        try:
-            return _KINDS[alg].import_key(members)
-        except (JoseError, ValueError, TypeError):
-            continue
-    msg = "the client's key set has no key for the algorithm"
-    raise NoKey(msg)
+    """Return the client's key for this algorithm; raises NoKey."""
+    try:
+        return jwt.encryption_key(_keys(server, client), alg)
+    except jwt.InvalidJWT as problem:
+        raise NoKey(str(problem)) from None
+
+
+class ResourceKeys:
+    """The keys that access tokens are encrypted to (RFC 9068 4): a resource's is made ready once and kept."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, tuple[Mapping[str, Any], jwt.Recipient]] = {}
+
+    def encrypt(self, token: str, resource: Resource) -> str:
+        """Return a signed access token encrypted to its resource, which has ``encryption``; raises jwt.InvalidJWT."""
+        wanted = resource.encryption or {}
+        kept = self._kept.get(resource.identifier)
+        if kept is None or kept[0] != wanted:
+            key = jwt.encryption_key(wanted["jwks"]["keys"], wanted["alg"])
+            kept = self._kept[resource.identifier] = wanted, jwt.Recipient(key, wanted["alg"], wanted["enc"])
+        return jwt.encrypt(token, kept[1])
 
 
 def _keys(server: "Server", client: Client) -> list[dict[str, Any]]:
@@ -101,12 +110,6 @@ def _keys(server: "Server", client: Client) -> list[dict[str, Any]]:
         return list(server.outbound.encryption_keys(client)["keys"])
     except jwt.InvalidJWT:
         return []
-
-
-def _fits(key: Mapping[str, Any], alg: str) -> bool:
-    # RFC 7517 4.2, 4.4: a key says what it is for; one that says nothing may be used.
-    kind = _KINDS[alg].key_type
-    return key.get("kty") == kind and key.get("use", "enc") == "enc" and key.get("alg", alg) == alg
 
 
 def _check_ephemeral_key(key: Any) -> None:

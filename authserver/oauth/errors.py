@@ -1,237 +1,99 @@
-"""The error codes of OAuth and OpenID, and the only place where their descriptions are written.
+"""What goes wrong, in fixed sentences: the error codes (``error_codes``), and the only place of their descriptions.
 
-Descriptions are fixed sentences of printable ASCII (RFC 6749 5.2), never the client's words: an error page or a log
-that repeats input is a way in.
+Descriptions are printable ASCII (RFC 6749 5.2), never the client's words: an error page or a log that repeats input is
+a way in.
 """
 
 from typing import Final
 
-from authlib.oauth2.rfc6749 import errors as rfc6749
 from authlib.oauth2.rfc6749.errors import OAuth2Error
 
-__all__ = ["OAuth2Error"]
-
-
-class Refusal(OAuth2Error):
-    """An error with a fixed description; subclasses name the code."""
-
-    headers: tuple[tuple[str, str], ...] = ()
-
-    def __init__(self, description: str, status: int | None = None) -> None:
-        super().__init__(description=description, status_code=status)
-
-
-class InvalidRequest(Refusal, rfc6749.InvalidRequestError):
-    """RFC 6749 5.2 and 4.1.2.1."""
-
-
-class InvalidClient(Refusal, rfc6749.InvalidClientError):
-    """RFC 6749 5.2: client authentication failed; always 401 with a challenge (RFC 9110 15.5.2)."""
-
-    status_code = 401
-
-
-class InvalidGrant(Refusal, rfc6749.InvalidGrantError):
-    """RFC 6749 5.2."""
-
-
-class InvalidScope(Refusal, rfc6749.InvalidScopeError):
-    """RFC 6749 5.2 and 4.1.2.1."""
-
-
-class UnauthorizedClient(Refusal, rfc6749.UnauthorizedClientError):
-    """RFC 6749 5.2 and 4.1.2.1."""
-
-
-class UnsupportedGrantType(Refusal):
-    """RFC 6749 5.2."""
-
-    error = "unsupported_grant_type"
-
-
-class UnsupportedResponseType(Refusal):
-    """RFC 6749 4.1.2.1."""
-
-    error = "unsupported_response_type"
-
-
-class AccessDenied(Refusal, rfc6749.AccessDeniedError):
-    """RFC 6749 4.1.2.1."""
-
-
-class AuthorizationPending(Refusal):
-    """RFC 8628 3.5: the person has not decided yet."""
-
-    error = "authorization_pending"
-
-
-class PollSlower(Refusal):
-    """RFC 8628 3.5: not decided yet, and asked too often; the interval grows by five seconds."""
-
-    error = "slow_down"
-
-
-class ExpiredToken(Refusal):
-    """RFC 8628 3.5: nobody decided in time."""
-
-    error = "expired_token"
-
-
-class InvalidTarget(Refusal):
-    """RFC 8707 2."""
-
-    error = "invalid_target"
-
-
-class InvalidAuthorizationDetails(Refusal):
-    """RFC 9396 5 and 6."""
-
-    error = "invalid_authorization_details"
-
-
-class LoginRequired(Refusal):
-    """OpenID Connect Core 3.1.2.6."""
-
-    error = "login_required"
-
-
-class ConsentRequired(Refusal):
-    """OpenID Connect Core 3.1.2.6."""
-
-    error = "consent_required"
-
-
-class AccountSelectionRequired(Refusal):
-    """OpenID Connect Core 3.1.2.6."""
-
-    error = "account_selection_required"
-
-
-class RequestNotSupported(Refusal):
-    """OpenID Connect Core 3.1.2.6."""
-
-    error = "request_not_supported"
-
-
-class RequestURINotSupported(Refusal):
-    """OpenID Connect Core 3.1.2.6."""
-
-    error = "request_uri_not_supported"
-
-
-class InvalidRequestURI(Refusal):
-    """RFC 9101 6.1 and RFC 9126 4."""
-
-    error = "invalid_request_uri"
-
-
-class InvalidRequestObject(Refusal):
-    """RFC 9101 6.2."""
-
-    error = "invalid_request_object"
-
-
-class RegistrationNotSupported(Refusal):
-    """OpenID Connect Core 3.1.2.6."""
-
-    error = "registration_not_supported"
-
-
-class UnmetAuthenticationRequirements(Refusal):
-    """OpenID Connect Core Unmet Authentication Requirements 1.0."""
-
-    error = "unmet_authentication_requirements"
-
-
-class InvalidToken(Refusal):
-    """RFC 6750 3.1, at what takes an access token."""
-
-    error = "invalid_token"
-    status_code = 401
-
-
-class TokenWanted(InvalidToken):
-    """RFC 6750 3.1: no access token came, so the challenge names no error."""
-
-
-class InsufficientScope(Refusal):
-    """RFC 6750 3.1, at userinfo."""
-
-    error = "insufficient_scope"
-    status_code = 403
-
-
-class InvalidDPoPProof(Refusal):
-    """RFC 9449 5; 401 where the proof comes with an access token (7.1)."""
-
-    error = "invalid_dpop_proof"
-
-
-class UseDPoPNonce(Refusal):
-    """RFC 9449 8; 401 where the proof comes with an access token (9)."""
-
-    error = "use_dpop_nonce"
-
-    def __init__(self, nonce: str, status: int | None = None) -> None:
-        super().__init__(PROOF_NONCE, status)
-        self.headers = (("DPoP-Nonce", nonce),)
-
-
-class SlowDown(Refusal):
-    """Too many failed attempts; 429 with Retry-After in seconds (RFC 6585 4)."""
-
-    error = "invalid_client"
-    status_code = 429
-
-    def __init__(self, retry_after: int) -> None:
-        super().__init__(TOO_MANY_FAILURES)
-        self.retry_after = retry_after
-
-
-class TooManyRequests(Refusal):
-    """RFC 9126 2.3 and RFC 6585 4: too many requests of a client; 429 with Retry-After in seconds."""
-
-    error = "invalid_request"
-    status_code = 429
-
-    def __init__(self, description: str, retry_after: int = 1) -> None:
-        super().__init__(description)
-        self.headers = (("Retry-After", str(retry_after)),)
-
-
-class InvalidRedirectURI(Refusal):
-    """RFC 7591 3.2.2."""
-
-    error = "invalid_redirect_uri"
-
-
-class InvalidClientMetadata(Refusal):
-    """RFC 7591 3.2.2."""
-
-    error = "invalid_client_metadata"
-
-
-class InvalidSoftwareStatement(Refusal):
-    """RFC 7591 3.2.2."""
-
-    error = "invalid_software_statement"
-
-
-class UnapprovedSoftwareStatement(Refusal):
-    """RFC 7591 3.2.2."""
-
-    error = "unapproved_software_statement"
-
-
-class NotRedirectable(Exception):
-    """An authorization request that may not be answered by a redirect: unknown client, unproven redirect URI."""
-
-    def __init__(self, code: str, sentence: str, hint: str) -> None:
-        super().__init__(code)
-        self.code = code
-        self.sentence = sentence
-        self.hint = hint
-
+from authserver.oauth.error_codes import (
+    PROOF_NONCE,
+    TOO_MANY_FAILURES,
+    AccessDenied,
+    AccountSelectionRequired,
+    AuthorizationPending,
+    ConsentRequired,
+    ExpiredToken,
+    InsufficientScope,
+    InvalidAuthorizationDetails,
+    InvalidBindingMessage,
+    InvalidClient,
+    InvalidClientMetadata,
+    InvalidDPoPProof,
+    InvalidGrant,
+    InvalidRedirectURI,
+    InvalidRequest,
+    InvalidRequestObject,
+    InvalidRequestURI,
+    InvalidScope,
+    InvalidSoftwareStatement,
+    InvalidTarget,
+    InvalidToken,
+    InvalidUserCode,
+    LoginRequired,
+    NotRedirectable,
+    PollSlower,
+    Refusal,
+    RegistrationNotSupported,
+    RequestNotSupported,
+    RequestURINotSupported,
+    SlowDown,
+    TokenWanted,
+    TooManyRequests,
+    UnapprovedSoftwareStatement,
+    UnauthorizedClient,
+    UnknownUserID,
+    UnmetAuthenticationRequirements,
+    UnsupportedGrantType,
+    UnsupportedResponseType,
+    UseDPoPNonce,
+)
+
+__all__ = [
+    "PROOF_NONCE",
+    "TOO_MANY_FAILURES",
+    "AccessDenied",
+    "AccountSelectionRequired",
+    "AuthorizationPending",
+    "ConsentRequired",
+    "ExpiredToken",
+    "InsufficientScope",
+    "InvalidAuthorizationDetails",
+    "InvalidBindingMessage",
+    "InvalidClient",
+    "InvalidClientMetadata",
+    "InvalidDPoPProof",
+    "InvalidGrant",
+    "InvalidRedirectURI",
+    "InvalidRequest",
+    "InvalidRequestObject",
+    "InvalidRequestURI",
+    "InvalidScope",
+    "InvalidSoftwareStatement",
+    "InvalidTarget",
+    "InvalidToken",
+    "InvalidUserCode",
+    "LoginRequired",
+    "NotRedirectable",
+    "OAuth2Error",
+    "PollSlower",
+    "Refusal",
+    "RegistrationNotSupported",
+    "RequestNotSupported",
+    "RequestURINotSupported",
+    "SlowDown",
+    "TokenWanted",
+    "TooManyRequests",
+    "UnapprovedSoftwareStatement",
+    "UnauthorizedClient",
+    "UnknownUserID",
+    "UnmetAuthenticationRequirements",
+    "UnsupportedGrantType",
+    "UnsupportedResponseType",
+    "UseDPoPNonce",
+]
 
 ASK_DEVELOPER: Final = "Go back to the application and try again. If it happens again, tell the people who run it."
 UNKNOWN_CLIENT: Final = "The application that sent you here is not known to this server."
@@ -247,7 +109,6 @@ TOO_LARGE: Final = "The request is too large."
 CUT_OFF: Final = "The body of the request ended before its announced length."
 TWO_METHODS: Final = "The client authenticated in more than one way."
 NOT_AUTHENTICATED: Final = "Client authentication failed."
-TOO_MANY_FAILURES: Final = "Too many failed client authentications; wait before trying again."
 GRANT_TYPE_MISSING: Final = "The grant_type parameter is missing."
 GRANT_TYPE_UNKNOWN: Final = "The grant type is not supported."
 GRANT_TYPE_REFUSED: Final = "The client may not use this grant type."
@@ -270,7 +131,22 @@ DEVICE_CODE_INVALID: Final = "The device code is unknown, used or not meant for 
 DEVICE_CODE_EXPIRED: Final = "The device code has expired; begin again when the person asks for it."
 DEVICES_TOO_OFTEN: Final = "Too many device authorization requests; wait before making another one."
 PENDING: Final = "The user has not decided yet."
+AUTH_REQ_ID_MISSING: Final = "The auth_req_id parameter is missing."
+AUTH_REQ_ID_INVALID: Final = "The auth_req_id is unknown, used or not meant for this client."
+AUTH_REQ_ID_EXPIRED: Final = "The auth_req_id has expired; nobody answered, or nobody fetched the answer, in time."
+REQUESTS_TOO_OFTEN: Final = "Too many authentication requests; wait before making another one."
+REQUESTS_WAITING: Final = "Too many authentication requests wait for this user already."
+OPENID_MISSING: Final = "The scope has to contain openid."
+SIGNED_ALONE: Final = "Beside a signed request stands nothing but the client's authentication."
+ONE_HINT: Final = "Exactly one of login_hint and id_token_hint has to say who the user is."
+HINT_TOKEN: Final = "The login_hint_token parameter is not supported."
+USER_UNKNOWN: Final = "The hint names no user who can be asked."
+BINDING_MESSAGE: Final = "The binding_message is longer than 128 characters, or has others than plain ones."
+CONTEXT_MISSING: Final = "The client has to send a binding_message, or authorization_details."
+USER_CODE: Final = "The user_code parameter is not supported."
+NOTIFICATION_TOKEN: Final = "The client_notification_token is missing, short, long or not well-formed."
 POLLED_TOO_OFTEN: Final = "The user has not decided yet; wait five seconds longer between requests."
+OVERTAKEN: Final = "What the token rests on was revoked while it was being made."
 REFRESH_MISSING: Final = "The refresh_token parameter is missing."
 REFRESH_INVALID: Final = "The refresh token is unknown, expired, used or not meant for this client."
 SCOPE_MALFORMED: Final = "The scope is not well-formed."
@@ -282,6 +158,7 @@ SCOPE_PERSONAL: Final = "A client that acts for itself cannot ask for the scopes
 RESOURCE_MALFORMED: Final = "A resource must be an absolute URI without a fragment."
 RESOURCE_REFUSED: Final = "The resource is unknown, or the client may not ask for it."
 RESOURCE_NOT_GRANTED: Final = "The resource was not part of the grant."
+RESOURCE_KEY: Final = "The resource has no key to which its tokens can be encrypted."
 RESOURCE_AMBIGUOUS: Final = "Several resources were granted: name one of them."
 SUBJECT_MISSING: Final = "The subject_token or its subject_token_type is missing."
 SUBJECT_INVALID: Final = "The subject_token is unknown, expired, revoked or not meant for this client."
@@ -304,6 +181,7 @@ DETAILS_LOCATION: Final = "An authorization detail is about a resource that the 
 DETAILS_NOT_GRANTED: Final = "The authorization_details ask for more than what was granted."
 DETAILS_ELSEWHERE: Final = "An authorization detail is not meant for the resource of the token."
 DETAILS_WITHOUT_USER: Final = "Only a person can allow an authorization detail of this type."
+NO_RESOURCE_SERVER: Final = "The client is not registered as a resource server."
 TOKEN_MISSING: Final = "The token parameter is missing."
 TOKEN_FOREIGN: Final = "The token was issued to another client."
 TOKEN_INVALID: Final = "The access token is unknown, expired or revoked."
@@ -311,6 +189,7 @@ OPENID_SCOPE: Final = "The access token lacks the scope openid."
 PROMPT: Final = "The prompt parameter is not valid."
 MAX_AGE: Final = "The max_age parameter is not a number of seconds."
 NONCE: Final = "The nonce is not well-formed."
+NONCE_MISSING: Final = "The nonce parameter is missing."
 PARAMETER: Final = "A parameter is not well-formed."
 NEED_LOGIN: Final = "The user has to sign in."
 NEED_CONSENT: Final = "The user has to consent."
@@ -330,7 +209,6 @@ REQUEST_URI_INVALID: Final = "The signed request of the application could not be
 SIGN_FIRST: Final = "The client has to sign its authorization request."
 PROOF_MISSING: Final = "The client is registered to send a DPoP proof with every token request."
 PROOF_INVALID: Final = "The DPoP proof is missing, malformed, used before or not made for this request."
-PROOF_NONCE: Final = "The DPoP proof has to carry the nonce of the DPoP-Nonce header."
 TOO_MANY_PROOFS: Final = "Too many DPoP proofs; wait before sending another one."
 KEY_DIFFERS: Final = "The grant is bound to a key that was not proven."
 DPOP_JKT: Final = "The dpop_jkt is not the thumbprint of a key, or of another key than the DPoP proof."
@@ -338,6 +216,7 @@ TOKEN_UNPROVEN: Final = "The access token is bound to a key that was not proven,
 CERTIFICATE_UNREADABLE: Final = "The client certificate was handed on in a form that cannot be read."
 CERTIFICATE_MISSING: Final = "The client is registered for tokens bound to its certificate, and has shown none."
 CERTIFICATE_DIFFERS: Final = "The refresh token is bound to another client certificate."
+BINDING_IMPOSSIBLE: Final = "A token from the authorization endpoint cannot be bound to a key."
 BINDING_MISSING: Final = "The client is registered for tokens that are bound to a key, and has proven none."
 INITIAL_TOKEN: Final = "The initial access token is missing, unknown, expired or used up."
 REGISTERED_TOO_OFTEN: Final = "Too many clients were registered from this address; wait before registering another one."

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from authserver.clock import SECOND, now
-from authserver.keys import ALGORITHMS
+from authserver.keys import SIGNING
 from authserver.manage.client_metadata import words
 from authserver.oauth import encryption, errors
 from authserver.oauth.request import NO_STORE, Answer, Request
@@ -28,7 +28,7 @@ FEATURE: Final = "introspection_jwt"
 TYP: Final = "token-introspection+jwt"  # 5
 MEDIA_TYPE: Final = "application/" + TYP
 CLIENT_METADATA: Final = {  # 6
-    "introspection_signed_response_alg": words(*ALGORITHMS),
+    "introspection_signed_response_alg": words(*SIGNING),
     "introspection_encrypted_response_alg": words(*encryption.ALGORITHMS),
     "introspection_encrypted_response_enc": words(*encryption.METHODS),
 }
@@ -40,7 +40,7 @@ def metadata(server: "Server", settings: Settings) -> dict[str, Any]:
     """Announce the algorithms (7)."""
     del server, settings
     return {
-        "introspection_signing_alg_values_supported": list(ALGORITHMS),
+        "introspection_signing_alg_values_supported": list(SIGNING),
         "introspection_encryption_alg_values_supported": list(encryption.ALGORITHMS),
         "introspection_encryption_enc_values_supported": list(encryption.METHODS),
     }

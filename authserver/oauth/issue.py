@@ -24,7 +24,7 @@ UNBOUND_UNTIL: Final = "unbound_until"
 def prepare(server: "Server", request: Request, *, subject: str, longest: int | None = None) -> dict[str, Any]:
     """Compute the claims, write the access token and start the response; nothing is stored yet.
 
-    The token lives as long as its resource or the settings say, and no longer than ``longest`` seconds.
+    The token lives as long as its resource or the settings say, and no longer than ``longest`` seconds or its grant.
     """
     require_binding(request)
     request.issued_at = now()
@@ -32,6 +32,9 @@ def prepare(server: "Server", request: Request, *, subject: str, longest: int | 
     lifetime = seconds or server.settings.tokens.access_token_seconds
     if longest is not None:
         lifetime = min(lifetime, longest)
+    if request.grant is not None:
+        # Whoever checks the token without asking here learns of the grant's end from its own.
+        lifetime = max(1, min(lifetime, request.grant.expires_at // SECOND - request.issued_at // SECOND))
     request.claims = access_token.base_claims(server, request, subject, lifetime)
     for step in server.registry.TOKEN_CLAIMS:
         step(server, request)
@@ -64,7 +67,10 @@ def for_the_user(server: "Server", request: Request) -> dict[str, Any]:
 
 
 def unattended_grant(client_id: str, sub: str, scope: str, resources: str, created_at: int, expires_at: int) -> Grant:
-    """Make a grant behind which no sign-in stands: without session, redirect URI and offline access."""
+    """Make a grant behind which no sign-in stands: without session, redirect URI and offline access.
+
+    It ends at ``expires_at`` at the latest, and with its token (``open_grant``).
+    """
     return Grant(
         grant_id=new_id(),
         client_id=client_id,

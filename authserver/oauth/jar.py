@@ -91,7 +91,7 @@ def unpack(server: "Server", request: Request) -> None:
         token = sent["request"] if "request" in sent else _fetch(server, client, sent["request_uri"])
         claims = _verify(server, client, token)
         _check(server, client, claims)
-        parameters = _read(claims)
+        parameters = parameters_of(claims)
     except OutboundError as error:
         raise _refused(client, error, errors.InvalidRequestURI, errors.REQUEST_URI_INVALID) from None
     except jwt.InvalidJWT as error:
@@ -124,20 +124,26 @@ def _fetch(server: "Server", client: Client, uri: str) -> str:
 
 def _verify(server: "Server", client: Client, token: str) -> dict[str, Any]:
     """Return the claims of a request object that this client has signed (6.1, 6.2)."""
+    # Nothing is decrypted for a client whose signature could not be checked after it.
+    if token.count(".") == 4 and (client.jwks is not None or client.jwks_uri is not None):
+        wanted = client.metadata.get("request_object_encryption_alg")
+        token = encryption.decrypt(server, token, (wanted,) if wanted else encryption.ALGORITHMS)
+    return signed_by(server, client, token, client.metadata.get("request_object_signing_alg")).claims
+
+
+def signed_by(server: "Server", client: Client, token: str, pinned: str | None) -> jwt.Parsed:
+    """Return a request object that this client has signed, by the algorithm that it is registered for, if any (6.2)."""
     if client.jwks is None and client.jwks_uri is None:
         msg = "the client has no key set"
         raise jwt.InvalidJWT(msg)
-    if token.count(".") == 4:
-        wanted = client.metadata.get("request_object_encryption_alg")
-        token = encryption.decrypt(server, token, (wanted,) if wanted else encryption.ALGORITHMS)
     parsed = jwt.parse(token)
     if jwt.media_type(parsed) not in _TYPES:
         msg = "the type is not a request object's"
         raise jwt.InvalidJWT(msg)
     # 6.2, RFC 8725 3.1: the profile of the client, or the client itself, says which algorithms count.
-    pinned, algorithms = client.metadata.get("request_object_signing_alg"), PROFILES[client.profile].algorithms
+    algorithms = PROFILES[client.profile].algorithms
     jwt.verify(parsed, server.client_key(client, parsed), algorithms & {pinned} if pinned else algorithms)
-    return parsed.claims
+    return parsed
 
 
 def _check(server: "Server", client: Client, claims: dict[str, Any]) -> None:
@@ -158,19 +164,19 @@ def _check(server: "Server", client: Client, claims: dict[str, Any]) -> None:
     if wrong:
         msg = "the claims are not accepted"
         raise jwt.InvalidJWT(msg)
-    if strict and not _is_timely(moment, not_before, expires_at):
+    if strict and not is_timely(moment, not_before, expires_at):
         msg = "the time is not bounded as FAPI 2.0 wants it"
         raise jwt.InvalidJWT(msg)
 
 
-def _is_timely(moment: int, not_before: int | None, expires_at: int | None) -> bool:
+def is_timely(moment: int, not_before: int | None, expires_at: int | None) -> bool:
     """Say whether both times are there and within an hour (FAPI 2.0 Message Signing 5.3.1)."""
     if not_before is None or expires_at is None:
         return False
     return not_before >= moment - _HOUR and expires_at - not_before <= _HOUR
 
 
-def _read(claims: dict[str, Any]) -> Parameters:
+def parameters_of(claims: dict[str, Any]) -> Parameters:
     """Return the claims as the parameters that they stand for (4): numbers and objects are written as text."""
     if len(claims) > MAX_FIELDS:
         msg = "too many claims"

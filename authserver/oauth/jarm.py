@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from authserver.clock import SECOND, now
-from authserver.keys import ALGORITHMS
+from authserver.keys import SIGNING
 from authserver.manage.client_metadata import words
 from authserver.oauth import encryption, errors, response_modes
 from authserver.oauth.request import Answer, AuthorizationRequest, FormPost, Request
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 FEATURE: Final = "jarm"
 MODES: Final = frozenset({"query.jwt", "fragment.jwt", "form_post.jwt", "jwt"})  # 2.3
 CLIENT_METADATA: Final = {  # 3
-    "authorization_signed_response_alg": words(*ALGORITHMS),
+    "authorization_signed_response_alg": words(*SIGNING),
     "authorization_encrypted_response_alg": words(*encryption.ALGORITHMS),
     "authorization_encrypted_response_enc": words(*encryption.METHODS),
 }
@@ -40,7 +40,7 @@ def metadata(server: "Server", settings: Settings) -> dict[str, Any]:
     """Announce the algorithms (4); ``response_modes`` announces the modes."""
     del server, settings
     return {
-        "authorization_signing_alg_values_supported": list(ALGORITHMS),
+        "authorization_signing_alg_values_supported": list(SIGNING),
         "authorization_encryption_alg_values_supported": list(encryption.ALGORITHMS),
         "authorization_encryption_enc_values_supported": list(encryption.METHODS),
     }

@@ -39,6 +39,7 @@ FEATURE: Final = "jwt_bearer"
 PARAMETERS: Final = frozenset({"assertion"})
 PLAIN: Final = "jwt"  # also where the header names no type
 _LONGEST: Final = 256  # characters of a name
+_WITH_ITS_TOKEN: Final = 2**62  # the end of a grant, until ``issue.open_grant`` knows that of its token
 
 
 class Allowed(NamedTuple):
@@ -187,7 +188,7 @@ def _scope(server: "Server", request: Request, said: str | None) -> str:
 def _grant(request: Request, user: User, resources: tuple[str, ...], moment: int) -> Grant:
     """Make the grant that everything issued here hangs on: it ends with the token, the user and the client."""
     client_id, named = request.client.client_id, " ".join(resources)
-    return issue.unattended_grant(client_id, user.sub, request.granted_scope, named, moment, moment)
+    return issue.unattended_grant(client_id, user.sub, request.granted_scope, named, moment, _WITH_ITS_TOKEN)
 
 
 def _refused(client: Client, error: jwt.InvalidJWT) -> errors.InvalidGrant:

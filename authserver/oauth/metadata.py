@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from authserver.oauth.request import JSON, Answer, Request
+from authserver.oauth.request import Answer, Request
 from authserver.settings import Settings
 
 if TYPE_CHECKING:
@@ -49,10 +49,13 @@ def respond_jwks(server: "Server", request: Request) -> Answer:
     return cacheable(request, public.body, public.etag)
 
 
-def cacheable(request: Request, body: bytes, etag: str) -> Answer:
+def cacheable(
+    request: Request, body: bytes, etag: str, *, media_type: str = "application/json", max_age: int = MAX_AGE
+) -> Answer:
     """Answer 304 to whoever has this version already (RFC 9110 13.1.2)."""
-    headers = [JSON, ("Cache-Control", f"public, max-age={MAX_AGE}"), ("ETag", etag)]
-    if request.headers.get("If-None-Match") == etag:
+    headers = [("Content-Type", media_type), ("Cache-Control", f"public, max-age={max_age}"), ("ETag", etag)]
+    # The sender may have several, and a proxy that compresses answers marks the tag as a weak one.
+    if etag in request.headers.get("If-None-Match", ""):
         return Answer(304, b"", headers)
     return Answer(200, body, headers)
 
@@ -60,4 +63,9 @@ def cacheable(request: Request, body: bytes, etag: str) -> Answer:
 def dump(whole: dict[str, Any]) -> tuple[bytes, str]:
     """Return the document as bytes, and its strong entity tag."""
     body = orjson.dumps(whole)
-    return body, f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+    return body, entity_tag(body)
+
+
+def entity_tag(body: bytes) -> str:
+    """Return the strong entity tag of a document (RFC 9110 8.8.3)."""
+    return f'"{hashlib.sha256(body).hexdigest()[:32]}"'

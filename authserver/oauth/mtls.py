@@ -50,10 +50,11 @@ ALIASED: Final = frozenset(
         "token",
         "pushed_authorization_request",
         "device_authorization",
-        "backchannel_authentication",
         "introspection",
         "revocation",
+        "revocation_events",
         "userinfo",
+        "backchannel_authentication",
     }
 )
 """Names of the endpoints at which a certificate means something (5)."""

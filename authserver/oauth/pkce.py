@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from authserver.oauth.server import Server
 
 PARAMETERS: Final = frozenset({"code_challenge", "code_challenge_method", "code_verifier"})
-_WELL_FORMED: Final = re.compile(r"[A-Za-z0-9._~-]{43,128}", re.ASCII)  # 4.1 and 4.2, the same for both
+_CHALLENGE: Final = re.compile(r"[A-Za-z0-9._~-]{43,128}", re.ASCII)  # 4.2
+# 4.1, and the rest of base64, in which programs in use send theirs (git-credential-oauth 0.4.2): nothing but its hash
+# counts (4.6).
+_VERIFIER: Final = re.compile(r"[A-Za-z0-9._~+/=-]{43,128}", re.ASCII)
 
 
 def metadata(server: "Server", settings: Settings) -> dict[str, Any]:
@@ -37,13 +40,14 @@ def challenge(server: "Server", request: Request) -> None:
     method = request.parameters.get("code_challenge_method")
     if value is None:
         # RFC 9700 2.1.1: public clients always; a client without the requirement must not send half of it.
-        if method is not None or request.client.require_pkce or request.client.public:
+        needed = request.client.require_pkce or request.client.public
+        if method is not None or (needed and "code" in request.parameters["response_type"]):
             raise errors.InvalidRequest(errors.CHALLENGE_MISSING)
         return
     # 4.3: an absent method means "plain", which RFC 9700 2.1.1 warns of and this server does not have.
     if method != "S256":
         raise errors.InvalidRequest(errors.CHALLENGE_METHOD)
-    if not _WELL_FORMED.fullmatch(value):
+    if not _CHALLENGE.fullmatch(value):
         raise errors.InvalidRequest(errors.CHALLENGE_MALFORMED)
 
 
@@ -60,5 +64,5 @@ def verify(server: "Server", request: Request) -> None:
         return
     if value is None:
         raise errors.InvalidGrant(errors.VERIFIER_MISSING)
-    if not _WELL_FORMED.fullmatch(value) or not crypto.same(crypto.b64(sha256(value.encode()).digest()), expected):
+    if not _VERIFIER.fullmatch(value) or not crypto.same(crypto.b64(sha256(value.encode()).digest()), expected):
         raise errors.InvalidGrant(errors.VERIFIER_WRONG)

@@ -21,7 +21,7 @@ import orjson
 
 from authserver.json_schema import conforms
 from authserver.jwt import parse_json
-from authserver.manage.client_metadata import lines
+from authserver.manage.client_metadata import is_readable, lines
 from authserver.oauth import errors, resource
 from authserver.oauth.request import Request
 from authserver.records import Client
@@ -42,10 +42,6 @@ MAX_DEPTH: Final = 28
 MAX_NESTED: Final = 200
 _LARGEST: Final = 2**53  # RFC 7493 2.2: beyond it readers disagree about a whole number
 _LISTS: Final = frozenset({"locations", "actions", "datatypes", "privileges"})  # 2.2: lists of strings
-# Letters and marks that show nothing (Unicode, Default_Ignorable_Code_Point, and the empty Braille cell).
-_BLANK: Final = re.compile(
-    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0e\uffa0\U000e0100-\U000e01ef]"
-)
 _WORD: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[_\s-]+")
 
 
@@ -184,18 +180,14 @@ def _read(text: str) -> tuple[Detail, ...]:
 def _is_plain(value: Any, depth: int) -> bool:
     """Say whether a value means the same to every reader: the one who signs it, and the person who reads it (12)."""
     if isinstance(value, str):
-        return _is_readable(value)  # no line breaks, nothing invisible, nothing that turns the writing round
+        return is_readable(value)
     if isinstance(value, float):
         return isfinite(value)
     if isinstance(value, dict):
-        return depth > 0 and all(map(_is_readable, value)) and _is_plain(list(value.values()), depth)
+        return depth > 0 and all(map(is_readable, value)) and _is_plain(list(value.values()), depth)
     if isinstance(value, list):
         return depth > 0 and all(_is_plain(part, depth - 1) for part in value)
     return value is None or abs(value) <= _LARGEST
-
-
-def _is_readable(text: str) -> bool:
-    return text.isprintable() and not _BLANK.search(text)
 
 
 def _problem(server: "Server", client: Client, detail: Detail) -> str | None:

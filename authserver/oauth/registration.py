@@ -7,7 +7,7 @@ secret. Who may, the settings say: nobody, whoever brings an initial access toke
 become is bounded by one policy; what only an administrator decides is dropped. Nobody vouches for it, so people are
 told that, and asked again in every browser session.
 
-Plugs into: ENDPOINTS, TAKE_JSON, METADATA.
+Plugs into: ENDPOINTS, TAKE_JSON, METADATA; runs REGISTRATION_CHECK.
 """
 
 from collections.abc import Mapping
@@ -18,10 +18,12 @@ from authserver import jwt
 from authserver.clock import HOUR, SECOND, now
 from authserver.limits import Exceeded, network_of
 from authserver.manage import clients, registration_tokens, uris
-from authserver.manage.client_metadata import CODE, Check
+from authserver.manage.client_metadata import CODE, Check, grants_of
 from authserver.manage.errors import InvalidMetadata
+from authserver.manage.profiles import PROFILES
 from authserver.oauth import client_auth, errors
 from authserver.oauth.request import Answer, Request, json_answer
+from authserver.records import Client
 from authserver.settings import Settings
 
 if TYPE_CHECKING:
@@ -50,6 +52,7 @@ SELF_DECLARED: Final = frozenset(
         "dpop_require_nonce",
         "frontchannel_logout_session_required",
         "frontchannel_logout_uri",
+        "grant_types",
         "id_token_encrypted_response_alg",
         "id_token_encrypted_response_enc",
         "introspection_encrypted_response_alg",
@@ -62,6 +65,7 @@ SELF_DECLARED: Final = frozenset(
         "require_pushed_authorization_requests",
         "require_signed_request_object",
         "response_modes",
+        "response_types",
         "sector_identifier_uri",
         "tls_client_auth_san_dns",
         "tls_client_auth_san_email",
@@ -92,6 +96,7 @@ def respond(server: "Server", request: Request) -> Answer:
     try:
         given = narrowed(server, stated(server, request.document))
         profile, known = server.settings.registration.profile, members(server)
+        approve(server, clients.described("", given, profile=profile, members=known, moment=now()))
         registered = clients.register(
             server.store,
             server.sealer,
@@ -138,13 +143,15 @@ def narrowed(server: "Server", given: Mapping[str, Any]) -> dict[str, Any]:
     policy, kept = server.settings.registration, dict(given)
     if kept.get("grant_types") is None:
         kept["grant_types"] = [CODE]  # 2: what is left out is this one, which the policy may not allow either
+    grants, responses = _grants_and_responses(server)
     for name, allowed, sentence in (
-        ("grant_types", frozenset(policy.grant_types), errors.GRANT_TYPES_CLOSED),
-        ("response_types", server.response_types, errors.RESPONSE_TYPES_CLOSED),
+        ("grant_types", grants, errors.GRANT_TYPES_CLOSED),
+        ("response_types", responses, errors.RESPONSE_TYPES_CLOSED),
     ):
         asked = kept.get(name)
         if isinstance(asked, list) and all(isinstance(entry, str) for entry in asked):
-            kept[name] = [entry for entry in asked if entry in allowed]
+            # RFC 6749 3.1.1: the order of the words of a response type does not matter.
+            kept[name] = [entry for entry in asked if " ".join(sorted(entry.split(" "))) in allowed]
             if asked and not kept[name]:
                 raise errors.InvalidClientMetadata(sentence)
     scope = kept.get("scope")
@@ -164,10 +171,24 @@ def narrowed(server: "Server", given: Mapping[str, Any]) -> dict[str, Any]:
     return kept
 
 
+def _grants_and_responses(server: "Server") -> tuple[frozenset[str], frozenset[str]]:
+    """Return the grant types and response types that the policy leaves to whoever registers."""
+    policy = server.settings.registration
+    front = PROFILES[policy.profile].front_channel
+    grants = frozenset(policy.grant_types) | (grants_of(server.response_types) - {CODE} if front else frozenset())
+    return grants, frozenset(kind for kind in server.response_types if grants_of((kind,)) <= grants)
+
+
 def members(server: "Server") -> dict[str, Check]:
     """Return the members of extensions that a client may say of itself, and the statement, which is kept as it came."""
     known = server.registry.CLIENT_METADATA.items()
     return {name: check for name, check in known if name in SELF_DECLARED} | {STATEMENT: lambda _name, value: value}
+
+
+def approve(server: "Server", client: Client) -> None:
+    """Check what a client has to show that nobody vouches for; raises InvalidMetadata or OAuth2Error."""
+    for step in server.registry.REGISTRATION_CHECK:
+        step(server, client.metadata)
 
 
 def refused(problem: Exception) -> errors.OAuth2Error:

@@ -75,14 +75,10 @@ def _update(server: "Server", request: Request, client: Client, token: str) -> A
     # 2.2: "the value of this field MUST match the currently issued client secret".
     if secret is not None and not (isinstance(secret, str) and _is_secret(server, client, secret)):
         raise errors.InvalidClientMetadata(errors.SECRET_DIFFERS)
-    answer = clients.update(
-        server.store,
-        server.sealer,
-        client.client_id,
-        registration.narrowed(server, registration.stated(server, sent)),
-        actor=client.client_id,
-        members=registration.members(server),
-    )
+    given, known = registration.narrowed(server, registration.stated(server, sent)), registration.members(server)
+    wanted = clients.described(client.client_id, given, profile=client.profile, members=known, moment=now())
+    registration.approve(server, wanted)
+    answer = clients.update(server.store, server.sealer, client.client_id, given, actor=client.client_id, members=known)
     if secret is not None and client.token_endpoint_auth_method == answer["token_endpoint_auth_method"]:
         answer = {"client_secret": secret, "client_secret_expires_at": 0, **answer}
     if server.settings.registration.rotate_access_token:

@@ -3,7 +3,7 @@
 Parameters are read once, from one place. Each slot is filled by exactly one step; what is set has been proven.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
@@ -12,6 +12,7 @@ from authlib.oauth2.rfc6749 import OAuth2Payload, OAuth2Request
 
 from authserver.records import AccessTokenRow, Client, Grant, RefreshTokenRow, Resource
 
+_LISTS = ("resources", "acr_values", "essential_acrs", "ui_locales")
 _NO_LISTS: Mapping[str, tuple[str, ...]] = {}
 
 
@@ -60,6 +61,7 @@ class Request(OAuth2Request):
         self.certificate = certificate  # the client's TLS certificate (DER), where a trusted party has proven it
 
         self.document: dict[str, Any] = {}  # the JSON object of the body, at endpoints that take one
+        self.read_document: Callable[[], dict[str, Any]] = dict  # the same, where it is read when it is asked for
 
         self.client: Client = None  # type: ignore[assignment] # client_auth, or redirect_uri at authorize
         self.auth_method: str | None = None  # client_auth
@@ -82,7 +84,9 @@ class Request(OAuth2Request):
         self.asked_details: tuple[dict[str, Any], ...] = ()  # rar.check
         self.prompt: frozenset[str] = frozenset()  # authentication_request
         self.max_age: int | None = None  # authentication_request
-        self.acr_values: tuple[str, ...] = ()  # authentication_request
+        self.acr_values: tuple[str, ...] = ()  # step_up, and claims_request
+        self.essential_acrs: tuple[str, ...] = ()  # claims_request: one of them has to be met
+        self.asked_claims: str | None = None  # claims_request, in the form in which a grant keeps them
         self.hinted_sub: str | None = None  # authentication_request, from id_token_hint
 
         self.grant: Grant | None = None  # the act of authorization that tokens are issued from
@@ -143,7 +147,9 @@ class AuthorizationRequest:
     prompt: frozenset[str] = frozenset()
     max_age: int | None = None
     acr_values: tuple[str, ...] = ()
+    essential_acrs: tuple[str, ...] = ()
     hinted_sub: str | None = None
+    claims: str | None = None
     login_hint: str | None = None
     ui_locales: tuple[str, ...] = ()
     code_challenge: str | None = None
@@ -167,7 +173,9 @@ class AuthorizationRequest:
             prompt=request.prompt,
             max_age=request.max_age,
             acr_values=request.acr_values,
+            essential_acrs=request.essential_acrs,
             hinted_sub=request.hinted_sub,
+            claims=request.asked_claims,
             login_hint=sent.get("login_hint"),
             ui_locales=tuple(sent.get("ui_locales", "").split()[:10]),
             code_challenge=sent.get("code_challenge"),
@@ -195,7 +203,7 @@ class AuthorizationRequest:
     @classmethod
     def load(cls, members: dict[str, Any]) -> "AuthorizationRequest":
         """Read what ``dump`` wrote."""
-        lists = {name: tuple(members[name]) for name in ("resources", "acr_values", "ui_locales")}
+        lists = {name: tuple(members[name]) for name in _LISTS}
         return cls(**{**members, **lists, "prompt": frozenset(members["prompt"])})
 
 
@@ -204,6 +212,14 @@ class Answer(NamedTuple):
 
     status: int
     body: bytes
+    headers: list[tuple[str, str]]
+
+
+class Stream(NamedTuple):
+    """An HTTP answer that comes in pieces, for as long as somebody reads them."""
+
+    status: int
+    body: Iterator[bytes]
     headers: list[tuple[str, str]]
 
 

@@ -13,20 +13,21 @@ from urllib.parse import urlsplit
 
 from authserver.oauth import errors
 from authserver.oauth.request import Request
-from authserver.oauth.scope import PERSONAL
 from authserver.records import Client
 
 if TYPE_CHECKING:
     from authserver.oauth.server import Server
 
 PARAMETERS: Final = frozenset({"resource"})
-_PERSONAL: Final = frozenset(PERSONAL)
 _MAX: Final = 20
 
 
 def check(server: "Server", request: Request) -> None:
     """Check the resources that an authorization request names (2.1)."""
     request.resources = _asked(server, request)
+    # Nobody's consent gives what is an administrator's to give: a client acts there for itself.
+    if not server.own_resources.keys().isdisjoint(request.resources):
+        raise errors.InvalidTarget(errors.RESOURCE_REFUSED)
 
 
 def narrow(server: "Server", request: Request) -> None:
@@ -44,7 +45,7 @@ def narrow(server: "Server", request: Request) -> None:
     request.target = server.resource(request.audience)
     request.token_scope = request.granted_scope
     if request.target is not None:
-        known = request.target.scope_names | _PERSONAL
+        known = request.target.scope_names.union(server.personal_scopes)
         request.token_scope = " ".join(value for value in request.granted_scope.split() if value in known)
         # Authorization details mean something without any scope (RFC 9396 3.1); whether they do here, ``rar`` says.
         if not request.token_scope and request.target.scopes and not request.details:
@@ -55,7 +56,13 @@ def is_allowed(server: "Server", client: Client, identifier: str) -> bool:
     """Say whether there is such a resource, and the client may ask for it."""
     if identifier == server.settings.audience:
         return True
-    return server.resource(identifier) is not None and (client.resources is None or identifier in client.resources)
+    if identifier in server.own_resources:
+        return client.origin == "administrator" and identifier in (client.resources or ())
+    resource = server.resource(identifier)
+    if resource is None or client.resources is not None:
+        return resource is not None and identifier in (client.resources or ())
+    # A client that nobody has registered gets to the APIs of which it may have a scope, and no further.
+    return client.origin == "administrator" or not client.scopes.isdisjoint(resource.scope_names)
 
 
 def _granted(granted: tuple[str, ...], asked: str | None, default: str) -> str | None:

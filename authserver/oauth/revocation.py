@@ -67,7 +67,7 @@ def _revoke_opaque(server: "Server", request: Request, token: str) -> None:
 
 
 def _revoke_jwt(server: "Server", request: Request, token: str) -> None:
-    live = access_token.read_jwt(server, token)
+    live = access_token.read(server, token)
     if live is None or live.expires_at <= now():
         return
     _check_owner(request, live.client_id)

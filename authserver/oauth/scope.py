@@ -18,17 +18,15 @@ if TYPE_CHECKING:
     from authserver.oauth.server import Server
 
 PARAMETERS: Final = frozenset({"scope"})
-# The scopes that speak of a person (OpenID Connect Core 5.4, 11): no resource owns them.
-PERSONAL: Final = ("openid", "profile", "email", "address", "phone", "offline_access")
-_PERSONAL: Final = frozenset(PERSONAL)
 _WELL_FORMED: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+(?: [\x21\x23-\x5b\x5d-\x7e]+)*", re.ASCII)
 _MAX_SIZE: Final = 4096
 
 
 def metadata(server: "Server", settings: Settings) -> dict[str, Any]:
-    """Scopes of people and of the registered resources (RFC 8414 2)."""
+    """Scopes of people and of the registered resources (RFC 8414 2), but for those of resources of our own."""
     del settings
-    return {"scopes_supported": [*PERSONAL, *sorted(server.resource_scopes())]}
+    own = frozenset[str]().union(*(resource.scope_names for resource in server.own_resources.values()))
+    return {"scopes_supported": [*server.personal_scopes, *sorted(server.resource_scopes() - own)]}
 
 
 def check(server: "Server", request: Request) -> None:
@@ -40,9 +38,10 @@ def check(server: "Server", request: Request) -> None:
 
 def requested(server: "Server", client: Client, scope: str | None) -> str:
     """Return the scope to grant, in the order asked for; raises InvalidScope."""
-    known = client.scopes | server.resource_scopes() | _PERSONAL
+    personal = server.personal_scopes
+    known = client.scopes.union(server.resource_scopes(), personal)
     if scope is None:
-        values = [value for value in (*PERSONAL, *sorted(client.scopes - _PERSONAL)) if value in client.scopes]
+        values = [value for value in (*personal, *sorted(client.scopes.difference(personal))) if value in client.scopes]
     else:
         values = [value for value in split(scope) if value in known]
         if not client.scopes.issuperset(values):
@@ -54,10 +53,10 @@ def requested(server: "Server", client: Client, scope: str | None) -> str:
 
 def requested_by_itself(server: "Server", client: Client, scope: str | None) -> str:
     """Return the scope to grant to a client that acts for itself (RFC 6749 4.4)."""
-    if scope is not None and not _PERSONAL.isdisjoint(split(scope)):
+    if scope is not None and not set(server.personal_scopes).isdisjoint(split(scope)):
         raise errors.InvalidScope(errors.SCOPE_PERSONAL)
     if scope is None:
-        scope = " ".join(sorted(client.scopes - _PERSONAL))
+        scope = " ".join(sorted(client.scopes.difference(server.personal_scopes)))
     return requested(server, client, scope or None) if scope else _none()
 
 

@@ -6,8 +6,9 @@ module are the alarm for Authlib upgrades.
 """
 
 import logging
+from functools import partial
 from types import ModuleType
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
 import orjson
@@ -16,15 +17,21 @@ from joserfc.jwk import Key
 
 from authserver import jwt
 from authserver.clock import SECOND, now
+from authserver.courier import Courier
 from authserver.crypto import Sealer
+from authserver.deliveries import Deliveries
+from authserver.feed import Feed
 from authserver.identity.passwords import Passwords
 from authserver.keys import KeyRing
 from authserver.limits import Limits
 from authserver.oauth import client_auth, errors, metadata
+from authserver.oauth.encryption import ResourceKeys
 from authserver.oauth.features import Selection
 from authserver.oauth.request import Answer, AuthorizationRequest, FormPost, Request, json_answer
+from authserver.oauth.status_list import StatusLists
 from authserver.outbound import Outbound
 from authserver.records import Client, Resource
+from authserver.sections import PERSONAL_SCOPES
 from authserver.settings import Settings
 from authserver.store import Store
 from authserver.store.errors import StoreError
@@ -34,6 +41,19 @@ logging.getLogger("authlib").setLevel(logging.INFO)
 
 CLIENT_CACHE: Final = SECOND  # a disabled client or withdrawn secret counts on every node within this time
 _CACHED_CLIENTS: Final = 10_000
+
+
+class Subjects(Protocol):
+    """What clients call users and their sessions: OpenID Connect's to say (``registry.SUBJECTS``)."""
+
+    def of(self, client: Client, sub: str) -> str:
+        """Return what the client calls a user."""
+
+    def session_of(self, client: Client, sub: str, sid: str) -> str:
+        """Return what the client calls a session of this user."""
+
+    def find(self, client: Client, named: str) -> str:
+        """Return the ``sub`` of the user whom the client calls so, or what is nobody's."""
 
 
 class Server(rfc6749.AuthorizationServer):
@@ -56,20 +76,33 @@ class Server(rfc6749.AuthorizationServer):
         self.sealer = sealer
         self.limits = limits
         self.passwords = Passwords(settings.passwords)
+        self.resource_keys = ResourceKeys()
+        self.status_lists = StatusLists(settings, store, keys)
+        self.feed = Feed(store.revocations, settings.threads // 4)
         self.outbound = outbound
+        self.courier = Courier(outbound)
         features = settings.in_force
         self.registry: Any = Selection(registry, features)
         self.takes_certificates = features.mtls
         self.base_path = urlsplit(settings.issuer).path
+        # The scopes that speak of a person: no resource owns them.
+        self.personal_scopes = (*PERSONAL_SCOPES, *settings.claim_scopes)
         self.token_endpoint = settings.issuer + registry.TOKEN_PATH
         self.response_modes = dict(self.registry.RESPONSE_MODES)
-        self.response_types = frozenset(self.registry.RESPONSE_TYPES)
+        self.response_types = dict(self.registry.RESPONSE_TYPES)
         self.parameters: frozenset[str] = self.registry.PARAMETERS
         self._grants = {grant.GRANT_TYPE: grant for grant in self.registry.GRANTS}
         self._clients: dict[str, tuple[int, Client]] = {}
         self._resources: tuple[int, dict[str, Resource], frozenset[str]] = (0, {}, frozenset())
         self._document: tuple[frozenset[str], tuple[bytes, str]] | None = None
         self._document_at = 0
+        # Resources that are there by themselves, whatever the store says; a client needs to be given them by name.
+        self.own_resources: dict[str, Resource] = {
+            own.identifier: own for own in (make(settings) for make in self.registry.RESOURCES)
+        }
+        self.subjects: Subjects = self.registry.SUBJECTS(self)
+        writers = {kind: partial(write, self) for kind, write in self.registry.JOBS.items()}
+        self.deliveries = Deliveries(store, outbound, writers)
         self._client_finders = tuple(finder(self) for finder in self.registry.CLIENT_FINDERS)
 
     # What is read often and changes seldom is kept for a second (DECISIONS, Client authentication).
@@ -116,7 +149,7 @@ class Server(rfc6749.AuthorizationServer):
     def _read_resources(self) -> tuple[int, dict[str, Resource], frozenset[str]]:
         moment = now()
         if not 0 <= moment - self._resources[0] < CLIENT_CACHE:
-            rows = {row.identifier: row for row in self.store.resources.all()}
+            rows = {row.identifier: row for row in self.store.resources.all()} | self.own_resources
             names = frozenset(name for row in rows.values() for name in row.scope_names)
             self._resources = (moment, rows, names)
         return self._resources
@@ -191,8 +224,7 @@ class Server(rfc6749.AuthorizationServer):
 
     def refuse_authorization(self, request: AuthorizationRequest, error: errors.OAuth2Error) -> Answer | FormPost:
         """Write an error response to the proven redirect URI (RFC 6749 4.1.2.1)."""
-        parameters = {"error": str(error.error), "error_description": error.get_error_description()}
-        return self.respond_authorization(request, parameters)
+        return self.respond_authorization(request, error_parameters(error))
 
 
 class Issuing:
@@ -223,6 +255,11 @@ class Issuing:
         request = self.request
         if request.access_row is not None or request.refresh_row is not None:
             self.server.store.tokens.add(request.access_row, request.refresh_row)
+
+
+def error_parameters(error: errors.OAuth2Error) -> dict[str, str]:
+    """Return the parameters of an authorization response that is an error (RFC 6749 4.1.2.1)."""
+    return {"error": str(error.error), "error_description": error.get_error_description()}
 
 
 def error_answer(error: errors.OAuth2Error) -> Answer:

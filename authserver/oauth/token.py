@@ -7,6 +7,7 @@ Plugs into: ENDPOINTS, METADATA.
 
 from typing import TYPE_CHECKING, Any, Final
 
+from authserver.manage.client_metadata import grants_of
 from authserver.oauth import client_auth, errors
 from authserver.oauth.request import Answer, Request, json_answer
 from authserver.settings import Settings
@@ -21,9 +22,10 @@ PARAMETERS: Final = frozenset({"grant_type"})
 
 def metadata(server: "Server", settings: Settings) -> dict[str, Any]:
     """Announce endpoint and grant types (RFC 8414 2)."""
+    redeemed = {grant.GRANT_TYPE for grant in server.registry.GRANTS}
     return {
         "token_endpoint": settings.issuer + PATH,
-        "grant_types_supported": sorted(grant.GRANT_TYPE for grant in server.registry.GRANTS),
+        "grant_types_supported": sorted(redeemed | grants_of(server.response_types)),
     }
 
 

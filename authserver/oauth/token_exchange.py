@@ -21,7 +21,6 @@ from authlib.oauth2 import rfc6749
 
 from authserver import audit, jwt
 from authserver.clock import SECOND, now
-from authserver.crypto import Kind
 from authserver.manage import client_metadata
 from authserver.oauth import access_token, errors, introspection, issue, scope
 from authserver.oauth.request import Request
@@ -103,7 +102,7 @@ def to_access_token(grant: Issuing) -> dict[str, Any]:
         raise errors.InvalidRequest(errors.SUBJECT_INVALID)
     longest = min(left, server.settings.tokens.exchanged_token_seconds)
     body = issue.prepare(server, request, subject=subject.sub, longest=longest)
-    if request.parameters.get("requested_token_type") == JWT and request.access_row is not None:
+    if request.parameters.get("requested_token_type") == JWT and access_token.is_opaque(body["access_token"]):
         raise errors.InvalidRequest(errors.REQUESTED_TYPE)
     if live.grant_id is None and not issue.open_grant(server, request):
         raise errors.InvalidRequest(errors.SUBJECT_INVALID)
@@ -128,7 +127,7 @@ def read_id_token(server: "Server", client: Client, text: str) -> Party | None:
     try:
         parsed = jwt.parse(text)
         claims = server.keys.verify(parsed)
-        sub, expires_at = jwt.text(claims, "sub"), jwt.seconds(claims, "exp") or 0
+        named, expires_at = jwt.text(claims, "sub"), jwt.seconds(claims, "exp") or 0
         # RFC 8725 3.12: no other JWT of ours has this type and a time of authentication.
         good = jwt.media_type(parsed) == "jwt" and jwt.seconds(claims, "auth_time") is not None
     except jwt.InvalidJWT:
@@ -136,8 +135,9 @@ def read_id_token(server: "Server", client: Client, text: str) -> Party | None:
     if not good or claims.get("iss") != server.settings.issuer or claims.get("aud") != client.client_id:
         return None
     # It names no grant. Whether its user and its session are in force can be asked, and sessions end with their users.
+    sub = server.subjects.find(client, named)
     sessions = server.store.sessions.of_user(sub, 0) if expires_at * SECOND > now() else ()
-    alive = claims.get("sid") in {session.sid for session in sessions}
+    alive = claims.get("sid") in {server.subjects.session_of(client, sub, session.sid) for session in sessions}
     return Party(sub, claims, expires_at * SECOND) if alive else None
 
 
@@ -177,7 +177,7 @@ def _read_actor(server: "Server", request: Request) -> Party | None:
 def _live(server: "Server", text: str, kind: str) -> LiveToken | None:
     if kind not in {ACCESS_TOKEN, JWT}:
         raise errors.InvalidRequest(errors.TOKEN_TYPE)
-    if kind == JWT and text.startswith(Kind.ACCESS.prefix):
+    if kind == JWT and access_token.is_opaque(text):
         return None
     return access_token.find(server, text)
 

@@ -3,7 +3,8 @@
 https://openid.net/specs/openid-connect-core-1_0.html#AuthRequest
 
 ``nonce``, ``prompt``, ``max_age``, ``login_hint``, ``id_token_hint``; ``display``, ``ui_locales`` and
-``claims_locales`` are wishes and never an error. ``acr_values`` is in ``step_up.py``.
+``claims_locales`` are wishes and never an error. ``acr_values`` is in ``step_up.py``, ``claims`` in
+``claims_request.py``.
 
 Plugs into: AUTHORIZE_CHECK, METADATA.
 """
@@ -14,6 +15,7 @@ from authserver import jwt
 from authserver.oauth import errors
 from authserver.oauth.request import Request
 from authserver.oidc import id_token
+from authserver.records import Client
 from authserver.settings import Settings
 
 if TYPE_CHECKING:
@@ -30,7 +32,6 @@ PARAMETERS: Final = frozenset(
         "display",
         "ui_locales",
         "claims_locales",
-        "claims",
         "request",
         "request_uri",
         "registration",
@@ -46,7 +47,6 @@ def metadata(server: "Server", settings: Settings) -> dict[str, Any]:
     del server, settings
     return {
         "prompt_values_supported": list(PROMPTS),
-        "claims_parameter_supported": False,
         "request_parameter_supported": False,
         "request_uri_parameter_supported": False,
     }
@@ -105,14 +105,20 @@ def hints(server: "Server", request: Request) -> None:
         raise errors.InvalidRequest(errors.PARAMETER)
     hint = request.parameters.get("id_token_hint")
     if hint is not None:
-        try:
-            claims = read_id_token(server, hint)
-            request.hinted_sub = jwt.text(claims, "sub")
-        except jwt.InvalidJWT:
-            raise errors.InvalidRequest(errors.HINT) from None
-        # Whoever came by the ID token of another client must not ask with it who is signed in here.
-        if claims.get("aud") != request.client.client_id:
-            raise errors.InvalidRequest(errors.HINT)
+        request.hinted_sub = hinted_sub(server, request.client, hint)
+
+
+def hinted_sub(server: "Server", client: Client, hint: str) -> str:
+    """Return the user whom an ID token names that this client was given; raises InvalidRequest for any other one."""
+    try:
+        claims = read_id_token(server, hint)
+        named = jwt.text(claims, "sub")
+    except jwt.InvalidJWT:
+        raise errors.InvalidRequest(errors.HINT) from None
+    # Whoever came by the ID token of another client must not ask with it who is signed in here.
+    if claims.get("aud") != client.client_id:
+        raise errors.InvalidRequest(errors.HINT)
+    return server.subjects.find(client, named)
 
 
 def read_id_token(server: "Server", token: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ https://openid.net/specs/openid-connect-core-1_0.html#ScopeClaims
 Plugs into: userinfo, ID tokens of clients that ask for it, METADATA.
 """
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 from authserver.clock import SECOND
@@ -40,15 +41,26 @@ PROTOCOL: Final = ("sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr
 
 def metadata(server: "Server", settings: Settings) -> dict[str, Any]:
     """Announce the claims (OpenID Connect Discovery 1.0, 3)."""
-    del server, settings
-    names = [name for names in BY_SCOPE.values() for name in names]
-    return {"claims_supported": [*PROTOCOL, *names], "claim_types_supported": ["normal"]}
+    names = of_scopes(server, (*BY_SCOPE, *settings.claim_scopes))
+    return {"claims_supported": list(dict.fromkeys((*PROTOCOL, *names))), "claim_types_supported": ["normal"]}
 
 
-def of(user: User, scope: str) -> dict[str, Any]:
+def of_scopes(server: "Server", scopes: Iterable[str]) -> tuple[str, ...]:
+    """Return the names of the claims that these scope values open (5.4)."""
+    ours = server.settings.claim_scopes
+    return tuple(
+        name for value in scopes for name in (BY_SCOPE.get(value) or (ours[value].claims if value in ours else ()))
+    )
+
+
+def of(server: "Server", user: User, scope: str) -> dict[str, Any]:
     """Return the user's claims that the scope allows; what is not known is left out (5.3.2)."""
+    return named(user, of_scopes(server, scope.split()))
+
+
+def named(user: User, names: Iterable[str]) -> dict[str, Any]:
+    """Return those of the user's claims that are named; what is not known is left out (5.3.2)."""
     known = _known(user)
-    names = [name for value in scope.split() for name in BY_SCOPE.get(value, ())]
     return {name: known[name] for name in names if known.get(name) is not None}
 
 

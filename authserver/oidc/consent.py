@@ -17,7 +17,7 @@ import orjson
 from authserver.clock import now
 from authserver.oauth import rar
 from authserver.oauth.request import AuthorizationRequest
-from authserver.oauth.scope import PERSONAL
+from authserver.oidc import claims_request
 from authserver.records import Client, Consent, Scope, Session, origin_of
 
 if TYPE_CHECKING:
@@ -31,7 +31,30 @@ SENTENCES: Final = {
     "phone": "See your phone number",
     "offline_access": "Keep this access while you are away",
 }
-_PERSONAL: Final = frozenset(PERSONAL)
+_CLAIM_SENTENCES: Final = {
+    f"{claims_request.PREFIX}{name}": sentence
+    for name, sentence in {
+        "name": "See your name",
+        "family_name": "See your family name",
+        "given_name": "See your given name",
+        "middle_name": "See your middle name",
+        "nickname": "See your nickname",
+        "preferred_username": "See your user name",
+        "profile": "See the address of your profile page",
+        "picture": "See your picture",
+        "website": "See the address of your website",
+        "gender": "See your gender",
+        "birthdate": "See your date of birth",
+        "zoneinfo": "See your time zone",
+        "locale": "See your language",
+        "updated_at": "See when your profile was last changed",
+        "email": "See your e-mail address",
+        "email_verified": "See whether your e-mail address was verified",
+        "address": "See your postal address",
+        "phone_number": "See your phone number",
+        "phone_number_verified": "See whether your phone number was verified",
+    }.items()
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +87,7 @@ def is_needed(server: "Server", client: Client, request: AuthorizationRequest, s
     if request.authorization_details is not None:
         return True
     remembered = _remembered(server, client, request, session)
-    wanted = _by_resource(server, request, _without_offline(client, request, remembered))
+    wanted = _by_resource(server, request, _wanted(server, client, request, remembered))
     # Nothing at all at a resource is something to be asked for, too: it is a token in the user's name.
     return any(
         resource not in remembered or not remembered[resource].issuperset(scopes) for resource, scopes in wanted.items()
@@ -83,7 +106,7 @@ def remember(server: "Server", client: Client, request: AuthorizationRequest, se
     if not _may_be_remembered(server, client, request.redirect_uri):
         return
     before = _remembered(server, client, request, session)
-    wanted = _by_resource(server, request, _without_offline(client, request, before))
+    wanted = _by_resource(server, request, _wanted(server, client, request, before))
     moment = now()
     sid = None if client.origin == "administrator" else session.sid
     server.store.consents.allow(
@@ -109,10 +132,12 @@ def asked(server: "Server", client: Client, request: AuthorizationRequest, sessi
     """Return what the consent page shows."""
     scopes = granted_scope(server, client, request, session).split()
     details, parts = _details(server, client, request), []
+    scopes += claims_request.values(server, request.scope, request.claims)
     for identifier, names in _by_resource(server, request, scopes).items():
         resource = server.resource(identifier) if identifier else None
         known = {scope.name: scope.description for scope in resource.scopes} if resource else sentences(server)
-        shown = tuple(Scope(name, known.get(name, name)) for name in names)
+        # Claims of one scope of ours have its sentence, which is said once.
+        shown = tuple({known.get(name, name): Scope(name, known.get(name, name)) for name in names}.values())
         if shown or identifier:
             name = resource.name if resource else None
             parts.append(Part(identifier, name, shown, tuple(details.pop(identifier, ()))))
@@ -123,7 +148,11 @@ def asked(server: "Server", client: Client, request: AuthorizationRequest, sessi
 
 def sentences(server: "Server") -> dict[str, str]:
     """Return what is said to people about each scope value."""
-    return {scope.name: scope.description for row in server.resources() for scope in row.scopes} | SENTENCES
+    of_resources = {scope.name: scope.description for row in server.resources() for scope in row.scopes}
+    ours = server.settings.claim_scopes
+    of_people = {name: scope.description for name, scope in ours.items()}
+    of_claims = {claims_request.PREFIX + name: scope.description for scope in ours.values() for name in scope.claims}
+    return of_resources | of_people | SENTENCES | of_claims | _CLAIM_SENTENCES
 
 
 def _remembered(
@@ -147,6 +176,14 @@ def _without_offline(client: Client, request: AuthorizationRequest, remembered: 
     known = "consent" in request.prompt or client.trusted or "offline_access" in remembered.get("", set())
     keep = known and client.check_grant_type("refresh_token")
     return [value for value in request.scope.split() if value != "offline_access" or keep]
+
+
+def _wanted(
+    server: "Server", client: Client, request: AuthorizationRequest, remembered: dict[str, set[str]]
+) -> list[str]:
+    """Return all that the user has to know of, single claims included (5.5)."""
+    single = claims_request.values(server, request.scope, request.claims)
+    return [*_without_offline(client, request, remembered), *single]
 
 
 def _by_resource(server: "Server", request: AuthorizationRequest, scopes: list[str]) -> dict[str, tuple[str, ...]]:

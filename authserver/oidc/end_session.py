@@ -54,7 +54,8 @@ def check(server: "Server", parameters: Mapping[str, str], sessions: tuple[Sessi
     location = _location(parameters, client, proven=claims is not None)
     if claims is None:
         return LogoutRequest(client, sessions, needs_confirmation=bool(sessions), location=None)
-    meant = tuple(session for session in sessions if session.sid == claims.get("sid") or session.sub == claims["sub"])
+    sub = claims["sub"] if client is None else server.subjects.find(client, claims["sub"])
+    meant = tuple(session for session in sessions if session.sid == claims.get("sid") or session.sub == sub)
     if sessions and not meant:
         # The hint is about somebody else: the person at this browser decides, and is not sent on.
         return LogoutRequest(client, sessions, needs_confirmation=True, location=None)

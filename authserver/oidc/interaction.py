@@ -18,7 +18,6 @@ import orjson
 from authserver.clock import SECOND, now
 from authserver.crypto import Kind, b64, digest_of, new_handle
 from authserver.oauth import errors
-from authserver.oauth.authorization_code import open_grant
 from authserver.oauth.request import Answer, AuthorizationRequest, FormPost
 from authserver.oidc import consent, step_up
 from authserver.records import Client, Item, Session
@@ -113,6 +112,9 @@ def step(server: "Server", interaction: Interaction, sessions: tuple[Session, ..
     missing = step_up.missing(server, interaction.request, session)
     if missing == "second_factor" or (missing and _may_offer(interaction, session)):
         return missing
+    if step_up.told(interaction.request, session) is None:
+        # Nor is there anything to consent to where the answer is unmet_authentication_requirements.
+        return "done"
     decided = interaction.decision == "allow" and interaction.decided_by == session.sub
     return (
         "done"
@@ -184,6 +186,11 @@ def finish(server: "Server", interaction: Interaction, sessions: tuple[Session, 
         return server.refuse_authorization(interaction.request, errors.AccessDenied(errors.DENIED))
     if session is None or interaction.request.hinted_sub not in {None, session.sub}:
         return server.refuse_authorization(interaction.request, errors.LoginRequired(errors.NEED_LOGIN))
+    acr = step_up.told(interaction.request, session)
+    if acr is None:
+        unmet = errors.UnmetAuthenticationRequirements(errors.ACR)
+        return server.refuse_authorization(interaction.request, unmet)
+    session = session._replace(acr=acr)
     request = replace(
         interaction.request,
         scope=consent.granted_scope(server, interaction.client, interaction.request, session),
@@ -191,7 +198,11 @@ def finish(server: "Server", interaction: Interaction, sessions: tuple[Session, 
     seed = None
     if interaction.interaction_id:
         seed = hmac.digest(server.sealer.derive("code"), interaction.interaction_id.encode(), "sha256")
-    return server.respond_authorization(request, {"code": open_grant(server, request, session, seed=seed)})
+    answer = server.response_types[request.response_type]
+    parameters = answer(server, request, session, seed=seed)
+    for add in server.registry.AUTHORIZE_ANSWER:
+        add(server, request, sessions, parameters)
+    return server.respond_authorization(request, parameters)
 
 
 def _fresh(interaction: Interaction, session: Session) -> bool:
@@ -214,6 +225,7 @@ def _client(server: "Server", request: AuthorizationRequest) -> Client:
         and client.disabled_at is None
         and client.check_redirect_uri(request.redirect_uri)
         and client.check_response_type(request.response_type)
+        and request.response_type in server.response_types
         and client.scopes.issuperset(request.scope.split())
         # What an answer has to be since then (signed, say) counts for requests that were begun before, too.
         and request.response_mode in client.metadata.get("response_modes", (request.response_mode,))

@@ -20,7 +20,7 @@ from authserver.settings import Settings
 if TYPE_CHECKING:
     from authserver.oauth.server import Server
 
-ACRS: Final = (login.ACR_PASSWORD, second_factor.ACR)
+ACRS: Final = (login.ACR_PASSWORD, second_factor.ACR)  # each is met by the ones behind it
 
 
 def metadata(server: "Server", settings: Settings) -> dict[str, Any]:
@@ -47,3 +47,15 @@ def missing(server: "Server", request: AuthorizationRequest, session: Session) -
         if second_factor.is_enrolled(server, session.sub):
             return "second_factor"
     return "offer" if request.acr_values else None
+
+
+def told(request: AuthorizationRequest, session: Session) -> str | None:
+    """Return the class of authentication to tell, or None where an essential one is not met (Core 5.5.1.1).
+
+    Who has shown a second factor has shown a password, too: the weaker class is met, and told where it was demanded.
+    """
+    demanded = request.essential_acrs
+    if not demanded or session.acr in demanded:
+        return session.acr
+    met = ACRS[: ACRS.index(session.acr)] if session.acr in ACRS else ()
+    return next((value for value in reversed(met) if value in demanded), None)

@@ -3,19 +3,22 @@
 https://openid.net/specs/openid-connect-core-1_0.html#UserInfo
 
 GET and POST, the token in the header or in the body of a POST (RFC 6750 2.1, 2.2), never in the URL. It takes every
-live access token of ours with the scope openid, whatever its audience.
+live access token of ours with the scope openid, whatever its audience. The answer is JSON, or, for a client that has
+registered for it (Registration 2), a JWT that is signed, encrypted to the client, or the one and then the other.
 
-Plugs into: ENDPOINTS, METADATA; runs USERINFO_CHECK.
+Plugs into: ENDPOINTS, METADATA, CLIENT_METADATA.
 """
 
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from authserver.oauth import access_token, dpop, errors
-from authserver.oauth.request import Answer, Request, json_answer
-from authserver.oidc import claims
-from authserver.records import LiveToken
+from authserver.keys import SIGNING
+from authserver.manage.client_metadata import words
+from authserver.oauth import bearer, encryption, errors
+from authserver.oauth.request import NO_STORE, Answer, Request, json_answer
+from authserver.oidc import claims, claims_request
+from authserver.records import Client, LiveToken
 from authserver.settings import Settings
 
 if TYPE_CHECKING:
@@ -24,13 +27,25 @@ if TYPE_CHECKING:
 PATH: Final = "/userinfo"
 METHODS: Final = ("GET", "POST")
 PARAMETERS: Final = frozenset({"access_token"})
-_SCHEMES: Final = frozenset({"bearer", "dpop"})
+CLIENT_METADATA: Final = {  # Registration 2
+    "userinfo_signed_response_alg": words(*SIGNING),
+    "userinfo_encrypted_response_alg": words(*encryption.ALGORITHMS),
+    "userinfo_encrypted_response_enc": words(*encryption.METHODS),
+}
+# Readers of JWTs take this type by default. It is no ID token, which has ``exp`` and ``auth_time``.
+TYP: Final = "JWT"
+_JWT: Final = ("Content-Type", "application/jwt")
 
 
 def metadata(server: "Server", settings: Settings) -> dict[str, Any]:
-    """Announce the endpoint (OpenID Connect Discovery 1.0, 3)."""
+    """Announce the endpoint and its algorithms (OpenID Connect Discovery 1.0, 3)."""
     del server
-    return {"userinfo_endpoint": settings.issuer + PATH}
+    return {
+        "userinfo_endpoint": settings.issuer + PATH,
+        "userinfo_signing_alg_values_supported": list(SIGNING),
+        "userinfo_encryption_alg_values_supported": list(encryption.ALGORITHMS),
+        "userinfo_encryption_enc_values_supported": list(encryption.METHODS),
+    }
 
 
 def respond(server: "Server", request: Request) -> Answer:
@@ -40,55 +55,51 @@ def respond(server: "Server", request: Request) -> Answer:
         # RFC 6750 3.1: a request without any authentication is told the scheme and no error code.
         return json_answer(401, {}, ("WWW-Authenticate", 'Bearer realm="authserver"'))
     try:
-        told = _claims(server, _proven_token(server, request, scheme, text))
+        token = bearer.proven(server, request, scheme, text)
+        client = _client(server, token)
+        told = _claims(server, client, token)
     except errors.Refusal as error:
-        return challenge(error, scheme, _algs(server, request, scheme))
-    return json_answer(200, told, *request.answer_headers)
+        return challenge(error, scheme, bearer.algs_of(server, request, scheme))
+    return _written(server, client, told, request.answer_headers)
 
 
 def challenge(error: errors.OAuth2Error, scheme: str = "bearer", algs: str = "") -> Answer:
-    """Write an error with its challenge (RFC 6750 3); ``algs`` are those of DPoP proofs (RFC 9449 7.1, 7.2)."""
-    description = error.get_error_description()
-    text = f'realm="authserver", error="{error.error}", error_description="{description}"'
-    if isinstance(error, errors.InsufficientScope):
-        text += ', scope="openid"'
-    if algs:
-        text = f'DPoP {text}, algs="{algs}"' if scheme == "dpop" else f'Bearer {text}, DPoP algs="{algs}"'
-    else:
-        text = f"Bearer {text}"
-    body = {"error": error.error, "error_description": description}
-    headers = error.headers if isinstance(error, errors.Refusal) else ()
-    return json_answer(error.status_code or 401, body, ("WWW-Authenticate", text), *headers)
+    """Write an error with its challenge (RFC 6750 3), and the scope that is needed where that is the matter."""
+    needed = {"scope": "openid"} if isinstance(error, errors.InsufficientScope) else {}
+    return bearer.challenge(error, scheme, algs, **needed)
 
 
-def _proven_token(server: "Server", request: Request, scheme: str, text: str) -> LiveToken:
-    """Return the live token, of which the sender holds what it is bound to (RFC 9449 7.2, RFC 8705 3)."""
-    token = access_token.find(server, text)
-    if token is None:
+def _client(server: "Server", token: LiveToken) -> Client:
+    client = server.query_client(token.client_id)
+    if client is None:
         raise errors.InvalidToken(errors.TOKEN_INVALID)
-    request.claims = orjson.loads(token.claims)
-    for step in server.registry.USERINFO_CHECK:
-        step(server, request, text)
-    bound = request.claims.get("cnf", {})
-    # RFC 9449 7.2: a bound token does not pass as a bearer token, nor a bearer token as a bound one.
-    if not bound.items() <= request.confirmation.items() or (scheme == "dpop") != ("jkt" in bound):
-        raise errors.InvalidToken(errors.TOKEN_UNPROVEN)
-    return token
+    return client
 
 
-def _claims(server: "Server", token: LiveToken) -> dict[str, Any]:
+def _claims(server: "Server", client: Client, token: LiveToken) -> dict[str, Any]:
     if "openid" not in token.scope.split():
         raise errors.InsufficientScope(errors.OPENID_SCOPE)
     user = server.store.users.get(token.sub)
     if user is None or user.disabled_at is not None:
         raise errors.InvalidToken(errors.TOKEN_INVALID)
-    return {"sub": user.sub, **claims.of(user, token.scope)}
+    requested = claims_request.told(server, client, user, token.requested_claims, claims_request.USERINFO)
+    # 5.3.2: the ``sub`` of the client's ID tokens.
+    subject = server.subjects.of(client, token.sub)
+    return {"sub": subject, **claims.of(server, user, token.scope), **requested}
 
 
-def _algs(server: "Server", request: Request, scheme: str) -> str:
-    """Return the algorithms of proofs where the request used DPoP, or should have (RFC 9449 7.1)."""
-    concerned = scheme == "dpop" or "jkt" in request.claims.get("cnf", ())
-    return dpop.ALGS if concerned and server.settings.features.dpop else ""
+def _written(server: "Server", client: Client, told: dict[str, Any], headers: tuple[tuple[str, str], ...]) -> Answer:
+    """Write the answer as the client has registered for it; what cannot be encrypted is not told (5.3.2)."""
+    signs = client.metadata.get("userinfo_signed_response_alg")
+    if signs is None and "userinfo_encrypted_response_alg" not in client.metadata:
+        return json_answer(200, told, *headers)
+    claims = {**told, "iss": server.settings.issuer, "aud": client.client_id}
+    text = orjson.dumps(claims).decode() if signs is None else server.keys.sign(signs, TYP, claims)
+    try:
+        written = encryption.as_registered(server, client, text, "userinfo", nested=signs is not None)
+    except encryption.NoKey:
+        raise errors.InvalidRequest(errors.ENCRYPTION_KEY) from None
+    return Answer(200, written.encode(), [_JWT, NO_STORE, ("Pragma", "no-cache"), *headers])
 
 
 def _token(request: Request) -> tuple[str, str | None]:
@@ -99,6 +110,4 @@ def _token(request: Request) -> tuple[str, str | None]:
     if posted is not None:
         # RFC 6750 2: "Clients MUST NOT use more than one method to transmit the token".
         raise errors.InvalidRequest(errors.TWO_METHODS)
-    scheme, _, token = header.partition(" ")
-    kind = scheme.lower()
-    return kind, token.strip() if kind in _SCHEMES else None
+    return bearer.presented(header)

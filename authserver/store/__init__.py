@@ -16,11 +16,15 @@ from authserver.store.database import Database
 from authserver.store.ephemeral import Ephemeral, SqlEphemeral
 from authserver.store.errors import BadValue, Busy, Conflict, StoreError, Unavailable
 from authserver.store.grants import Grants
+from authserver.store.jobs import Jobs
 from authserver.store.keys import Keys
 from authserver.store.migrate import is_current, upgrade
 from authserver.store.purge import Purge
 from authserver.store.resources import Resources
+from authserver.store.revocations import Revocations
 from authserver.store.sessions import Sessions
+from authserver.store.statuses import Statuses
+from authserver.store.subjects import Subjects
 from authserver.store.tokens import Tokens
 from authserver.store.users import Users
 
@@ -35,15 +39,19 @@ class Store:
         self.clients = Clients(database)
         self.resources = Resources(database)
         self.users = Users(database)
+        self.subjects = Subjects(database)
         self.credentials = Credentials(database)
         self.sessions = Sessions(database)
         self.consents = Consents(database)
         self.grants = Grants(database)
         self.tokens = Tokens(database)
+        self.statuses = Statuses(database)
+        self.revocations = Revocations(database)
+        self.jobs = Jobs(database)
         self.keys = Keys(database)
         self.audit = Audit(database)
         # What mints tokens when used twice (device codes, initial access tokens) is in the database, never in Redis.
-        self.single_use: Ephemeral = SqlEphemeral(database)
+        self.single_use = SqlEphemeral(database)
         self.ephemeral: Ephemeral = ephemeral or self.single_use
         self._purge = Purge(database)
         self._alive = database.prepare(select(literal_column("1")))

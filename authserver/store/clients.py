@@ -8,13 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Text, and_, delete, exists, literal, literal_column, or_, select, update
+from sqlalchemy import ColumnElement, Text, and_, case, delete, exists, literal, literal_column, or_, select, update
 
-from authserver.clock import DAY
+from authserver.clock import DAY, SECOND
 from authserver.records import Client, ClientSecret, Event
 from authserver.store.database import Database, Transaction
 from authserver.store.errors import Conflict
 from authserver.store.json_text import from_text, to_text
+from authserver.store.revoking import Announcements, revoke_grants
 from authserver.store.statement import NOW, Row, number, text
 from authserver.store.tables import clients, consents, ephemeral, grants, users
 
@@ -145,8 +146,11 @@ class Clients:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._announcements = Announcements(database)
         self._get = database.prepare(select(*_COLUMNS).where(clients.c.client_id == text("client_id")), from_row)
         self._all = database.prepare(select(*_COLUMNS).order_by(clients.c.created_at, clients.c.client_id), from_row)
+        page = select(*_COLUMNS).order_by(clients.c.client_id).limit(number("most"))
+        self._page = database.prepare(page.where(clients.c.client_id > text("after")), from_row)
         self._insert = database.prepare(clients.insert())
         self._sub = database.prepare(select(literal_column("1")).where(users.c.sub == text("client_id")))
         of_client = clients.c.client_id == text("of_client")
@@ -165,14 +169,14 @@ class Clients:
         self._disable = database.prepare(
             update(clients).where(of_client, clients.c.disabled_at.is_(None)).values(disabled_at=NOW, not_before=NOW)
         )
+        since = case((clients.c.not_before < number("second"), number("second")), else_=clients.c.not_before)
         self._enable = database.prepare(
-            update(clients).where(of_client, clients.c.disabled_at.is_not(None)).values(disabled_at=None)
+            update(clients)
+            .where(of_client, clients.c.disabled_at.is_not(None))
+            .values(disabled_at=None, not_before=since)
         )
-        self._revoke = database.prepare(
-            update(grants)
-            .where(grants.c.client_id == text("of_client"), grants.c.revoked_at.is_(None))
-            .values(revoked_at=NOW, revoked_reason=text("reason"))
-        )
+        self._outdate = database.prepare(update(clients).where(of_client).values(not_before=number("not_before")))
+        self._revoke = revoke_grants(database, grants.c.client_id == text("of_client"))
         self._forget_consents = database.prepare(delete(consents).where(consents.c.client_id == text("of_client")))
         self._delete = database.prepare(delete(clients).where(of_client))
         self._mark = database.prepare(ephemeral.insert())
@@ -189,6 +193,10 @@ class Clients:
     def all(self) -> tuple[Client, ...]:
         """Return every client, the oldest first."""
         return tuple(self._database.all(self._all))
+
+    def page(self, after: str, limit: int) -> tuple[Client, ...]:
+        """Return a page of clients in the order of ``client_id``: the ``limit`` first ones after one of them."""
+        return tuple(self._database.all(self._page, after=after, most=limit))
 
     def add(self, client: Client, event: Event) -> None:
         """Add a client; raises Conflict when its id is taken, by a client or as a user's sub (RFC 9700 4.15)."""
@@ -222,6 +230,7 @@ class Clients:
             elif old.origin == "document" and old.updated_at < client.updated_at:
                 changed = {name: value for name, value in row.items() if name != "client_id"}
                 transaction.run(self._update, now=client.updated_at, of_client=client.client_id, **changed)
+                self._ask_again(transaction, old, client)
             event = _document_event(old, client)
             if event is not None:
                 transaction.audit(event)
@@ -234,9 +243,15 @@ class Clients:
         row["of_client"] = row.pop("client_id")
 
         def work(transaction: Transaction) -> bool:
+            self._ask_again(transaction, transaction.one(self._get, client_id=client.client_id), client)
             return transaction.noted(transaction.run(self._update, now=transaction.now, **row), event)
 
         return self._database.transaction(work, lasting=True)
+
+    def _ask_again(self, transaction: Transaction, old: Client | None, new: Client) -> None:
+        """Forget what people have allowed a client that nobody vouches for, once it says something else of itself."""
+        if old is not None and new.origin != "administrator" and _described(old) != _described(new):
+            transaction.run(self._forget_consents, of_client=new.client_id)
 
     def set_disabled(self, client_id: str, disabled: bool, event: Event) -> bool:  # noqa: FBT001 - a state, named by the verb
         """Disable a client, which revokes its grants and its tokens for good, or enable it; say whether that is new."""
@@ -244,10 +259,31 @@ class Clients:
         def work(transaction: Transaction) -> bool:
             now = transaction.now
             if not disabled:
-                return transaction.noted(transaction.run(self._enable, of_client=client_id), event)
+                # A JWT of the second in which the client was disabled is not told from a later one of that second.
+                second = now // SECOND * SECOND
+                return transaction.noted(transaction.run(self._enable, of_client=client_id, second=second), event)
             changed = transaction.run(self._disable, of_client=client_id, now=now)
-            transaction.run(self._revoke, of_client=client_id, now=now, reason="client.disabled")
+            revoked = transaction.run(self._revoke, of_client=client_id, now=now, reason="client.disabled")
+            if changed or revoked:
+                self._announcements.tell_before(transaction, now, client_id=client_id)
             return transaction.noted(changed, event)
+
+        return self._database.transaction(work, lasting=True)
+
+    def revoke_tokens(self, client_id: str, event: Event) -> int | None:
+        """Revoke every token and grant of a client, which goes on; return how many grants, None without such a client.
+
+        Of a JWT only the second is known in which it was issued, so what is issued in the rest of this one dies, too.
+        """
+
+        def work(transaction: Transaction) -> int | None:
+            not_before = (transaction.now // SECOND + 1) * SECOND
+            if not transaction.run(self._outdate, of_client=client_id, not_before=not_before):
+                return None
+            revoked = transaction.run(self._revoke, of_client=client_id, now=transaction.now, reason="administrator")
+            self._announcements.tell_before(transaction, not_before, client_id=client_id)
+            transaction.audit(event)
+            return revoked
 
         return self._database.transaction(work, lasting=True)
 
@@ -262,7 +298,10 @@ class Clients:
             transaction.run(self._revoke, of_client=client_id, now=transaction.now, reason="client.deleted")
             transaction.run(self._forget_consents, of_client=client_id)
             transaction.run(self._forget_items, of_client=client_id)
-            return transaction.noted(transaction.run(self._delete, of_client=client_id), event)
+            deleted = transaction.run(self._delete, of_client=client_id)
+            if deleted:
+                self._announcements.tell_before(transaction, transaction.now, client_id=client_id)
+            return transaction.noted(deleted, event)
 
         return self._database.transaction(work, lasting=True)
 

@@ -6,7 +6,7 @@ from sqlalchemy import delete, select
 
 from authserver.records import Consent, Event
 from authserver.store.database import Database, Transaction
-from authserver.store.revoking import revoke_grants
+from authserver.store.revoking import Announcements, revoke_grants
 from authserver.store.statement import text
 from authserver.store.tables import consents, grants
 
@@ -16,6 +16,7 @@ class Consents:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._announcements = Announcements(database)
         columns = select(*(consents.c[name] for name in Consent._fields))
         of_user = consents.c.sub == text("of_sub")
         of_client = consents.c.client_id == text("of_client")
@@ -59,8 +60,11 @@ class Consents:
 
         def work(transaction: Transaction) -> bool:
             arguments = {"of_sub": sub, "of_client": client_id}
+            now = transaction.now
             forgotten = transaction.run(self._forget, **arguments)
-            reason = {"now": transaction.now, "reason": "consent.withdrawn"}
-            return transaction.noted(forgotten + transaction.run(self._revoke, **arguments, **reason), event)
+            revoked = transaction.run(self._revoke, **arguments, now=now, reason="consent.withdrawn")
+            if revoked:
+                self._announcements.tell_before(transaction, now, sub=sub, client_id=client_id, granted=True)
+            return transaction.noted(forgotten + revoked, event)
 
         return self._database.transaction(work, lasting=True)

@@ -100,10 +100,10 @@ class Credentials:
                 times = {"created_at": now, "updated_at": now}
                 transaction.run(self._insert, credential_id=new_id(), sub=sub, kind=kind, secret=secret, **times)
             transaction.run(self._not_before, of_sub=sub, now=now)
-            self._everything.run(transaction, sub, f"{kind}.replaced", keep_sid)
             if keep_sid is not None:
                 # Older sessions than the user's not_before are dead: the one that stays begins anew.
                 transaction.run(self._keep, keep_sid=keep_sid, of_sub=sub, now=now)
+            self._everything.run(transaction, sub, f"{kind}.replaced", keep_sid)
             transaction.audit(event)
 
         self._database.transaction(work, lasting=True)

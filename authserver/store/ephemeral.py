@@ -93,6 +93,12 @@ class SqlEphemeral:
             ).returning(table.version)
         )
         self._forget = database.prepare(delete(ephemeral).where(one))
+        self._all = database.prepare(
+            select(table.key, *item)
+            .where(table.space == text("of_space"), live, table.key > text("after"))
+            .order_by(table.key)
+            .limit(number("most"))
+        )
 
     def put(self, space: str, key: str, value: str, expires_at: int, owner: str = "") -> None:
         if not self._inserted(space, key, value, expires_at, owner):
@@ -124,6 +130,11 @@ class SqlEphemeral:
 
     def forget(self, space: str, key: str) -> None:
         self._database.write(self._forget, of_space=space, of_key=key)
+
+    def all(self, space: str, after: str, limit: int) -> tuple[tuple[str, Item], ...]:
+        """Return a page of what is alive in a space, by key: the ``limit`` first ones after one of them."""
+        rows = self._database.all(self._all, of_space=space, after=after, most=limit, now=clock.now())
+        return tuple((key, Item._make(rest)) for key, *rest in rows)
 
     def born_at(self) -> int:
         born = self.get(*_BIRTH)

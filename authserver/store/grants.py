@@ -6,7 +6,7 @@ from authserver import clock
 from authserver.records import Event, Grant
 from authserver.store.database import Database, Transaction
 from authserver.store.liveness import grant_lives
-from authserver.store.revoking import revoke_grants
+from authserver.store.revoking import Announcements, revoke_grants
 from authserver.store.statement import NOW, octets, text
 from authserver.store.tables import grants, sessions, users
 
@@ -18,6 +18,7 @@ class Grants:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._announcements = Announcements(database)
         one = grants.c.grant_id == text("of_grant")
         of_sub = grants.c.sub == text("of_sub")
         of_client = grants.c.client_id == text("of_client")
@@ -49,6 +50,8 @@ class Grants:
         live = select(*COLUMNS).where(grant_lives())
         self._get = database.prepare(live.where(one), Grant._make)
         self._of_user = database.prepare(live.where(of_sub).order_by(grants.c.created_at.desc()), Grant._make)
+        given_in = select(grants.c.client_id).where(grants.c.sid == text("of_sid")).distinct()
+        self._clients_of_session = database.prepare(given_in.order_by(grants.c.client_id))
         self._revoke = revoke_grants(database, one)
         self._revoke_of_user = revoke_grants(database, of_sub)
         self._revoke_of_client = revoke_grants(database, of_client)
@@ -79,6 +82,7 @@ class Grants:
         revoked = transaction.one(self._reuse, **arguments)
         if revoked is not None:
             grant_id, sub = revoked
+            self._announcements.tell(transaction, grant_id=grant_id)
             transaction.audit(Event("code.reused", client_id, client_id, sub, {"grant_id": grant_id}))
 
     def bind(self, grant_id: str, cnf: str) -> bool:
@@ -93,26 +97,35 @@ class Grants:
         """Return the grants of a user that are in force, the latest first."""
         return tuple(self._database.all(self._of_user, of_sub=sub, now=clock.now()))
 
+    def clients_of_session(self, sid: str) -> tuple[str, ...]:
+        """Return the clients that were ever given a grant in a session, whatever has become of it."""
+        return tuple(row[0] for row in self._database.all(self._clients_of_session, of_sid=sid))
+
     def revoke(self, grant_id: str, reason: str, event: Event) -> bool:
         """Revoke a grant and so everything issued from it; say whether it was not revoked before."""
 
         def work(transaction: Transaction) -> bool:
             revoked = transaction.run(self._revoke, of_grant=grant_id, reason=reason, now=transaction.now)
+            if revoked:
+                self._announcements.tell(transaction, grant_id=grant_id)
             return transaction.noted(revoked, event)
 
         return self._database.transaction(work, lasting=True)
 
     def revoke_all(self, *, sub: str | None = None, client_id: str | None = None, reason: str, event: Event) -> int:
         """Revoke the grants of a user, of a client, or of the pair; return how many were not revoked before."""
-        which = {"of_sub": sub, "of_client": client_id}
-        given = {name: value for name, value in which.items() if value is not None}
-        if not given:
+        owners = {name: value for name, value in (("sub", sub), ("client_id", client_id)) if value is not None}
+        if not owners:
             raise ValueError("revoke_all needs a user or a client")
+        which = {"sub": "of_sub", "client_id": "of_client"}
+        given = {which[name]: value for name, value in owners.items()}
         one_side = self._revoke_of_client if sub is None else self._revoke_of_user
         statement = self._revoke_of_pair if len(given) > 1 else one_side
 
         def work(transaction: Transaction) -> int:
             revoked = transaction.run(statement, reason=reason, now=transaction.now, **given)
+            if revoked:
+                self._announcements.tell_before(transaction, transaction.now, **owners, granted=True)
             transaction.noted(revoked, event)
             return revoked
 

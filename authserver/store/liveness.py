@@ -6,10 +6,13 @@ counts with the next statement, on every node.
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, Select, and_, exists, literal_column, or_, select
+from sqlalchemy import BigInteger, ColumnElement, FromClause, Select, and_, exists, literal, literal_column, or_, select
 
+from authserver.clock import SECOND
 from authserver.store.statement import NOW
-from authserver.store.tables import clients, grants, sessions, users
+from authserver.store.tables import clients, grants, revoked_jtis, sessions, users
+
+_LAST_OF_SECOND = SECOND - 1
 
 
 def owners(start: FromClause, sub: Any, grant: FromClause) -> FromClause:
@@ -45,4 +48,23 @@ def grant_lives(grant: FromClause = grants) -> ColumnElement[bool]:
         grant.c.revoked_at.is_(None),
         grant.c.expires_at > NOW,
         in_force(grant.c.client_id, grant.c.sub, grant.c.created_at, grant),
+    )
+
+
+def jwt_in_force(jti: Any, grant_id: Any, client_id: Any, sub: Any, iat: Any) -> Select[Any]:
+    """Return the query that finds a row when a JWT of these claims is in force; ``iat`` is in microseconds.
+
+    That claim counts whole seconds, so the JWT may have been issued at any moment of its second: it is not held against
+    a user or client who changed in the same one.
+    """
+    granted = clients.outerjoin(grants, grants.c.grant_id == grant_id)
+    return (
+        select(literal_column("1"))
+        .select_from(owners(granted, sub, grants))
+        .where(
+            clients.c.client_id == client_id,
+            or_(grant_id.is_(None), and_(grants.c.revoked_at.is_(None), grants.c.expires_at > NOW)),
+            owners_allow(iat + literal(_LAST_OF_SECOND, BigInteger)),
+            ~exists(select(revoked_jtis.c.jti).where(revoked_jtis.c.jti == jti).correlate_except(revoked_jtis)),
+        )
     )

@@ -8,6 +8,7 @@ from sqlalchemy import URL, Connection, Table, create_engine
 from sqlalchemy.dialects.postgresql import Insert
 from sqlalchemy.pool import NullPool
 
+from authserver.clock import SECOND
 from authserver.settings import Settings, SettingsError
 from authserver.store.connection import Link
 from authserver.store.database import Database, T, Transaction
@@ -60,7 +61,8 @@ class PostgresDatabase(Database):
             connect_args={name: value for name, value in known.items() if name not in url.query},
         )
         self._arguments = known | dict(engine.dialect.create_connect_args(engine.url)[1])
-        super().__init__(engine, settings.database.pool_size, settings.database.busy_ms / 1000)
+        wait = settings.database.busy_ms / 1000
+        super().__init__(engine, settings.database.pool_size, wait, settings.tokens.longest_access * SECOND)
 
     def insert(self, table: Table) -> Insert:
         return Insert(table)

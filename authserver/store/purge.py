@@ -5,7 +5,20 @@ A row whose end is now is not over yet: it goes with a later call, when no verb 
 
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Table, delete, exists, literal, null, or_, select, tuple_, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Table,
+    delete,
+    exists,
+    func,
+    literal,
+    null,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 
 from authserver import clock
 from authserver.clock import DAY, SECOND
@@ -18,8 +31,10 @@ from authserver.store.tables import (
     ephemeral,
     grants,
     refresh_tokens,
+    revocations,
     revoked_jtis,
     sessions,
+    token_statuses,
 )
 
 _AUDIT_KEPT = 400 * DAY
@@ -36,13 +51,18 @@ class Purge:
             .where(sessions.c.sid == consents.c.sid, sessions.c.ended_at.is_(None), sessions.c.expires_at >= NOW)
             .correlate(consents)
         )
+        later = revocations.alias("later")
         chained = exists(
             select(refresh_tokens.c.digest).where(refresh_tokens.c.grant_id == grants.c.grant_id).correlate(grants)
         )
+        last = select(func.max(later.c.number)).scalar_subquery()
         over = {
             access_tokens: access_tokens.c.expires_at < NOW,
             refresh_tokens: refresh_tokens.c.expires_at < NOW,
             revoked_jtis: revoked_jtis.c.expires_at < NOW,
+            token_statuses: token_statuses.c.expires_at < NOW,
+            # The last one stays, so that whoever follows them can go on from there.
+            revocations: (revocations.c.expires_at < NOW) & (revocations.c.number < last),
             ephemeral: ephemeral.c.expires_at < NOW,
             consents: consents.c.sid.is_not(None) & ended_session,
             sessions: sessions.c.expires_at < NOW,

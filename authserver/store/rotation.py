@@ -24,7 +24,7 @@ from authserver import clock
 from authserver.records import AccessTokenRow, Event, Rotation
 from authserver.store.database import Database, Transaction
 from authserver.store.liveness import grant_lives
-from authserver.store.revoking import revoke_grants
+from authserver.store.revoking import Announcements, revoke_grants
 from authserver.store.statement import NOW, number, octets, text
 from authserver.store.tables import access_tokens, grants, refresh_tokens
 
@@ -60,6 +60,7 @@ class Rotations:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._announcements = Announcements(database)
         taken = refresh_tokens.c.digest == octets("presented")
         predecessor = refresh_tokens.c.successor_digest == octets("presented")
         take = (
@@ -159,6 +160,8 @@ class Rotations:
     def _reused(self, grant_id: str, event: Event) -> None:
         def work(transaction: Transaction) -> None:
             revoked = transaction.run(self._revoke, of_grant=grant_id, reason=event.name, now=transaction.now)
+            if revoked:
+                self._announcements.tell(transaction, grant_id=grant_id)
             transaction.noted(revoked, event)
 
         self._database.transaction(work, lasting=True)

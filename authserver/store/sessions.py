@@ -7,7 +7,8 @@ from sqlalchemy import ColumnElement, Select, select, update
 from authserver import clock
 from authserver.records import Event, Session
 from authserver.store.database import Database, Transaction
-from authserver.store.revoking import end_sessions, revoke_grants
+from authserver.store.jobs import notices
+from authserver.store.revoking import end_sessions, revoke_grants, tell_grants
 from authserver.store.statement import NOW, number, octets, text
 from authserver.store.tables import grants, sessions, users
 
@@ -56,14 +57,19 @@ class Sessions:
         )
         self._end = end_sessions(database, one)
         self._end_all = end_sessions(database, sessions.c.sub == text("of_sub"), kept)
-        self._revoke = revoke_grants(database, grants.c.sid == text("of_sid"), unbound)
-        self._revoke_all = revoke_grants(
-            database,
+        of_one = (grants.c.sid == text("of_sid"), unbound)
+        of_all = (
             grants.c.sub == text("of_sub"),
             grants.c.sid.is_not(None),
             grants.c.sid != text("keep_sid"),
             unbound,
         )
+        self._revoke = revoke_grants(database, *of_one)
+        self._revoke_all = revoke_grants(database, *of_all)
+        self._notify = notices(database, one)
+        self._notify_all = notices(database, sessions.c.sub == text("of_sub"))
+        self._tell = tell_grants(database, *of_one)
+        self._tell_all = tell_grants(database, *of_all)
 
     def start(  # noqa: PLR0913 - what a session is
         self,
@@ -129,8 +135,14 @@ class Sessions:
         def work(transaction: Transaction) -> int:
             now = transaction.now
             ended = sum(transaction.run(self._end, of_sid=sid, now=now, reason=reason) for sid in ordered)
-            for sid in ordered:
-                transaction.run(self._revoke, of_sid=sid, now=now, reason=reason)
+            revoked = sum(transaction.run(self._revoke, of_sid=sid, now=now, reason=reason) for sid in ordered)
+            if ended:
+                for sid in ordered:
+                    transaction.run(self._notify, of_sid=sid, now=now)
+            if revoked:
+                transaction.take_turn()
+                for sid in ordered:
+                    transaction.run(self._tell, of_sid=sid, now=now)
             transaction.noted(ended, event)
             return ended
 
@@ -140,9 +152,13 @@ class Sessions:
         """End a user's sessions but ``keep_sid``, and revoke their grants, but for offline ones; return how many."""
 
         def work(transaction: Transaction) -> int:
-            arguments = {"of_sub": sub, "keep_sid": keep_sid or "", "now": transaction.now, "reason": reason}
-            ended = transaction.run(self._end_all, **arguments)
-            transaction.run(self._revoke_all, **arguments)
+            arguments = {"of_sub": sub, "keep_sid": keep_sid or "", "now": transaction.now}
+            ended = transaction.run(self._end_all, **arguments, reason=reason)
+            if ended:
+                transaction.run(self._notify_all, of_sub=sub, now=transaction.now)
+            if transaction.run(self._revoke_all, **arguments, reason=reason):
+                transaction.take_turn()
+                transaction.run(self._tell_all, **arguments)
             transaction.noted(ended, event)
             return ended
 

@@ -18,6 +18,7 @@ from sqlalchemy import URL, Connection, Table, create_engine
 from sqlalchemy.dialects.sqlite import Insert
 from sqlalchemy.pool import NullPool
 
+from authserver.clock import SECOND
 from authserver.settings import Settings, SettingsError
 from authserver.store.checkpoint import LONGEST_LOG, Checkpoints
 from authserver.store.connection import Link, Links
@@ -74,7 +75,7 @@ class SqliteDatabase(Database):
         engine = create_engine(
             url, poolclass=NullPool, connect_args={"isolation_level": None, "timeout": _UPGRADE_SECONDS}
         )
-        super().__init__(engine, settings.threads + _SPARE, self._busy)
+        super().__init__(engine, settings.threads + _SPARE, self._busy, settings.tokens.longest_access * SECOND)
         # Only who holds the gate takes one of these, so there is one of each. Taking-away verbs survive power loss.
         self._lasting = Links(lambda: self.open_as(full=True), 1, self._busy)
         self._hurried = Links(lambda: self.open_as(full=True, wait=0), 1, self._busy)

@@ -16,6 +16,7 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    UniqueConstraint,
 )
 from sqlalchemy import text as sql_text
 
@@ -96,6 +97,17 @@ users = Table(
     _number("demonstration"),
     _number("created_at"),
     _number("updated_at"),
+)
+
+# What a user is called by the clients of one sector (OpenID Connect Core 8.1). Neither value can be made again.
+pairwise_subjects = Table(
+    "pairwise_subjects",
+    metadata,
+    _text("sector", primary_key=True),  # a host
+    Column("sub", Text, ForeignKey("users.sub", ondelete="CASCADE"), primary_key=True, index=True),
+    _text("pairwise"),
+    Column("session_key", LargeBinary, nullable=False),  # makes what the user's sessions are called there
+    UniqueConstraint("sector", "pairwise"),
 )
 
 credentials = Table(
@@ -229,17 +241,34 @@ revocations = Table(
     sqlite_autoincrement=True,
 )
 
-# The JWT access tokens that have a place in a status list; the number is the place.
+# The JWT access tokens that have an entry in a status list; found again when one of them, or its grant, is revoked.
 token_statuses = Table(
     "token_statuses",
     metadata,
     _counter("number"),
-    _text("jti"),
-    Column("grant_id", Text, nullable=True),
+    Column("jti", Text, nullable=False, index=True),
+    Column("grant_id", Text, nullable=True, index=True),
     _text("client_id"),
     _text("sub"),
     _number("issued_at"),
     Column("expires_at", BigInteger, nullable=False, index=True),
+    sqlite_autoincrement=True,
+)
+
+# What has to be sent to clients, beside the requests; a row goes when it has arrived, or is too late.
+jobs = Table(
+    "jobs",
+    metadata,
+    _counter("number"),
+    _text("kind"),
+    _text("client_id"),
+    _text("sub"),
+    _text("sid"),
+    _number("created_at"),
+    Column("due_at", BigInteger, nullable=False, index=True),  # to be taken; or, once taken, to be taken by another
+    _number("expires_at"),
+    _number("attempts"),
+    _text("problem", nullable=True),  # of the last attempt
     sqlite_autoincrement=True,
 )
 

@@ -1,23 +1,26 @@
 """Access tokens, refresh tokens, revoked JWTs."""
 
-from typing import Any
-
-from sqlalchemy import and_, case, exists, insert, literal_column, not_, or_, select, update
+from sqlalchemy import ColumnElement, and_, case, insert, literal_column, or_, select, update
 
 from authserver import clock
-from authserver.records import AccessTokenRow, Grant, LiveToken, RefreshState, RefreshTokenRow, Rotation
+from authserver.records import AccessTokenRow, Grant, LiveJWT, LiveToken, RefreshState, RefreshTokenRow, Rotation
 from authserver.store.database import Database, Transaction
 from authserver.store.grants import COLUMNS as GRANT_COLUMNS
-from authserver.store.liveness import grant_lives, in_force, owners, owners_allow
+from authserver.store.json_text import from_text
+from authserver.store.liveness import grant_lives, in_force, jwt_in_force
+from authserver.store.revoking import Announcements
 from authserver.store.rotation import Rotations, access_arguments, access_values, of_live_grant, sliding_end
 from authserver.store.statement import NOW, Row, number, octets, text
 from authserver.store.tables import access_tokens, clients, grants, refresh_tokens, revoked_jtis
 
-_LAST_OF_SECOND = clock.SECOND - 1
-
 
 def _refresh_state(row: Row) -> RefreshState:
     return RefreshState._make((*row[:5], Grant._make(row[5:])))
+
+
+def _requested_claims(client_id: ColumnElement[str]) -> ColumnElement[str | None]:
+    """Return what was asked for at a token's grant, unless another client has the token, by exchange (RFC 8693)."""
+    return case((grants.c.client_id == client_id, grants.c.claims), else_=None).label("requested_claims")
 
 
 class Tokens:
@@ -25,6 +28,7 @@ class Tokens:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._announcements = Announcements(database)
         self._rotations = Rotations(database)
         access, refresh = access_tokens.c, refresh_tokens.c
         self._add_access = database.prepare(insert(access_tokens), keys=AccessTokenRow._fields)
@@ -33,7 +37,7 @@ class Tokens:
             issued = insert(access_tokens).from_select(AccessTokenRow._fields, select(*access_values())).cte("issued")
             self._add_both = database.prepare(insert(refresh_tokens).add_cte(issued), keys=RefreshTokenRow._fields)
         self._find = database.prepare(
-            select(*(access[name] for name in LiveToken._fields))
+            select(*(access[name] for name in LiveToken._fields[:-1]), _requested_claims(access.client_id))
             .select_from(access_tokens.outerjoin(grants, grants.c.grant_id == access.grant_id))
             .where(
                 access.digest == octets("digest"),
@@ -66,9 +70,11 @@ class Tokens:
             update(access_tokens)
             .where(access.digest == octets("of_digest"), access.client_id == text("of_client"))
             .values(revoked_at=case((access.revoked_at.is_(None), NOW), else_=access.revoked_at))
+            .returning(access.revoked_at, access.claims, access.expires_at)
         )
         self._revoke_jti = database.prepare(database.insert(revoked_jtis).on_conflict_do_nothing())
-        self._jwt_lives = database.prepare(_jwt_query())
+        jwt = jwt_in_force(text("jti"), text("grant_id"), text("client_id"), text("sub"), number("iat"))
+        self._find_jwt = database.prepare(jwt.with_only_columns(_requested_claims(clients.c.client_id)), LiveJWT._make)
 
     def add(self, access: AccessTokenRow | None, refresh: RefreshTokenRow | None = None) -> None:
         """Store the tokens of one answer; raises Conflict when a digest is there."""
@@ -130,38 +136,31 @@ class Tokens:
 
     def revoke(self, digest: bytes, client_id: str) -> bool:
         """Revoke one access token; say whether this client has such a token."""
-        arguments = {"of_digest": digest, "of_client": client_id}
-        return self._database.transaction(
-            lambda transaction: transaction.run(self._revoke, now=transaction.now, **arguments) > 0, lasting=True
-        )
+
+        def work(transaction: Transaction) -> bool:
+            row = transaction.one(self._revoke, of_digest=digest, of_client=client_id, now=transaction.now)
+            if row is None:
+                return False
+            revoked_at, claims, expires_at = row
+            if revoked_at == transaction.now:
+                self._announcements.tell_token(transaction, from_text(claims)["jti"], expires_at)
+            return True
+
+        return self._database.transaction(work, lasting=True)
 
     def revoke_jti(self, jti: str, expires_at: int) -> None:
         """Revoke one JWT access token, which has no row, until it expires."""
-        self._database.transaction(
-            lambda transaction: transaction.run(self._revoke_jti, jti=jti, expires_at=expires_at), lasting=True
-        )
 
-    def jwt_lives(self, *, jti: str, grant_id: str | None, client_id: str, sub: str, issued_at: int) -> bool:
-        """Say whether a JWT with good signature and times is in force: not revoked, its grant, client and user live.
+        def work(transaction: Transaction) -> None:
+            if transaction.run(self._revoke_jti, jti=jti, expires_at=expires_at):
+                self._announcements.tell_token(transaction, jti, expires_at)
 
-        ``issued_at`` is its ``iat`` in microseconds. That claim counts whole seconds, so the JWT may have been issued
-        at any moment of that second: it is not held against a user or client who changed in the same one.
+        self._database.transaction(work, lasting=True)
+
+    def find_jwt(self, *, jti: str, grant_id: str | None, client_id: str, sub: str, issued_at: int) -> LiveJWT | None:
+        """Return a JWT with good signature and times if it is in force: not revoked, its grant, client and user live.
+
+        ``issued_at`` is its ``iat`` in microseconds.
         """
-        arguments = {"jti": jti, "grant_id": grant_id, "client_id": client_id, "sub": sub}
-        issued_by = issued_at + _LAST_OF_SECOND
-        return self._database.one(self._jwt_lives, issued_by=issued_by, now=clock.now(), **arguments) is not None
-
-
-def _jwt_query() -> Any:
-    grant_id = text("grant_id")
-    granted = clients.outerjoin(grants, grants.c.grant_id == grant_id)
-    return (
-        select(literal_column("1"))
-        .select_from(owners(granted, text("sub"), grants))
-        .where(
-            clients.c.client_id == text("client_id"),
-            or_(grant_id.is_(None), and_(grants.c.revoked_at.is_(None), grants.c.expires_at > NOW)),
-            owners_allow(number("issued_by")),
-            not_(exists(select(revoked_jtis.c.jti).where(revoked_jtis.c.jti == text("jti")))),
-        )
-    )
+        arguments = {"jti": jti, "grant_id": grant_id, "client_id": client_id, "sub": sub, "iat": issued_at}
+        return self._database.one(self._find_jwt, now=clock.now(), **arguments)

@@ -80,7 +80,8 @@ def not_redirectable(error: errors.NotRedirectable) -> Response:
 def quick(at: Server, environ: Environ) -> Answer | None:
     """Answer a GET of a browser that is signed in when nothing needs a page; None when Flask has to take it."""
     browser = read_browser(_cookie(environ, cookie_name(at.settings)))
-    if browser is None or environ["REQUEST_METHOD"] != "GET":
+    # An answer that tells the state of the browser goes with the cookie that has it, which pages keep right.
+    if browser is None or environ["REQUEST_METHOD"] != "GET" or at.registry.AUTHORIZE_ANSWER:
         return None
     try:
         environ[_ASKED] = asked = _validate(at, environ.get("QUERY_STRING", ""))

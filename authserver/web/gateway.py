@@ -11,10 +11,10 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from authserver import log
-from authserver.oauth.request import NO_STORE, Answer
+from authserver.oauth.request import NO_STORE, Answer, Stream
 from authserver.oauth.server import Server
 from authserver.web import authorize, metrics, protocol, security
-from authserver.web.protocol import MAX_URL, Endpoints, Environ
+from authserver.web.protocol import MAX_URL, STREAMS, Endpoints, Environ
 
 StartResponse = Callable[..., Any]
 Application = Callable[[Environ, StartResponse], Iterable[bytes]]
@@ -30,10 +30,15 @@ STATUS: Final = {
     403: "403 Forbidden",
     404: "404 Not Found",
     405: "405 Method Not Allowed",
+    409: "409 Conflict",
+    412: "412 Precondition Failed",
     413: "413 Content Too Large",
     414: "414 URI Too Long",
+    415: "415 Unsupported Media Type",
+    428: "428 Precondition Required",
     429: "429 Too Many Requests",
     500: "500 Internal Server Error",
+    501: "501 Not Implemented",
     503: "503 Service Unavailable",
 }
 _MAX_REQUEST_ID: Final = 64
@@ -62,14 +67,19 @@ class Gateway:
         if answer is None:
             return self._enter(environ, start_response, started)
         headers = [*answer.headers, *self._security, ("X-Request-ID", request_id)]
-        if answer.status not in {204, 304}:
-            headers.append(("Content-Length", str(len(answer.body))))
+        pieces: Iterable[bytes]
+        if isinstance(answer, Stream):
+            pieces, environ[STREAMS] = answer.body, True
+        else:
+            pieces = [] if environ["REQUEST_METHOD"] == "HEAD" else [answer.body]
+            if answer.status not in {204, 304}:
+                headers.append(("Content-Length", str(len(answer.body))))
         start_response(STATUS[answer.status], headers)
         metrics.count(name, answer.status)
         log.access(environ, name, answer.status, started)
-        return [] if environ["REQUEST_METHOD"] == "HEAD" else [answer.body]
+        return pieces
 
-    def _answer(self, environ: Environ) -> tuple[str, Answer | None]:
+    def _answer(self, environ: Environ) -> tuple[str, Answer | Stream | None]:
         path: str = environ["PATH_INFO"]
         route = self._routes.get(path)
         if route is not None:

@@ -2,8 +2,11 @@
 
 from typing import Final
 
+import orjson
 from flask import Blueprint, Response, abort, make_response, render_template, request, url_for
 
+from authserver.clock import MINUTE, now
+from authserver.crypto import new_id
 from authserver.identity import sessions
 from authserver.identity.sessions import Browser
 from authserver.oauth import errors
@@ -17,6 +20,7 @@ from authserver.web.errors import error_page
 blueprint = Blueprint("logout", __name__)
 
 _POSTED: Final = "posted-logout"
+_TOLD: Final = "logout-frames"
 _HINT: Final = "Go back to the application, or sign out here."
 
 
@@ -40,7 +44,7 @@ def start() -> Response:
         client = client_view(found.client, "") if found.client else None
         token = security.form_token("logout", browser, _about(signed_in))
         return make_response(render_template("logout.html", client=client, sessions=signed_in, token=token))
-    return _end(browser, found.sessions, found.location or url_for("logout.done"))
+    return _end(browser, found.sessions, found.location)
 
 
 @blueprint.post(end_session.PATH)
@@ -56,21 +60,47 @@ def confirm() -> Response:
     if browser is None or not signed_in:
         return security.see_other(url_for("logout.done"))
     security.check_form("logout", browser, _about(signed_in))
-    return _end(browser, signed_in, url_for("logout.done"))
+    return _end(browser, signed_in, None)
 
 
 @blueprint.get("/logged-out")
 def done() -> Response:
-    """Say that it is done."""
-    return make_response(render_template("logged_out.html", sessions=context.sessions()))
+    """Say that it is done; where clients have to be told by frames, load these and go on."""
+    told = _told(request.args.get("told", ""), context.browser())
+    if told is None:
+        return make_response(render_template("logged_out.html", sessions=context.sessions()))
+    frames, location = told
+    nonce = security.allow_frames(frames)
+    return make_response(render_template("logging_out.html", frames=frames, location=location, nonce=nonce))
 
 
-def _end(browser: Browser | None, ended: tuple[Session, ...], location: str) -> Response:
-    at, response = context.server(), security.see_other(location)
-    if browser is not None and ended:
-        sessions.end(at, ended, "logout")
-        security.set_browser_cookie(response, at.settings, sessions.renew_cookie(at, browser))
+def _end(browser: Browser | None, ended: tuple[Session, ...], location: str | None) -> Response:
+    at, after = context.server(), location or url_for("logout.done")
+    if browser is None or not ended:
+        return security.see_other(after)
+    frames = [frame for told in at.registry.LOGOUT_FRAMES for frame in told(at, ended)]
+    sessions.end(at, ended, "logout")
+    if frames:
+        after = url_for("logout.done", told=_keep(browser, frames, after))
+    response = security.see_other(after)
+    security.set_browser_cookie(response, at.settings, sessions.renew_cookie(at, browser))
     return response
+
+
+def _keep(browser: Browser, frames: list[str], location: str) -> str:
+    """Keep what the page after a logout loads, and where it leads, for this browser alone; return its name."""
+    key = new_id()
+    text = orjson.dumps([frames, location]).decode()
+    context.server().store.ephemeral.put(_TOLD, f"{browser.id}.{key}", text, now() + MINUTE)
+    return key
+
+
+def _told(key: str, browser: Browser | None) -> tuple[list[str], str] | None:
+    item = context.server().store.ephemeral.get(_TOLD, f"{browser.id}.{key}") if browser and key else None
+    if item is None:
+        return None
+    frames, location = orjson.loads(item.value)
+    return frames, location
 
 
 def _about(signed_in: tuple[Session, ...]) -> str:

@@ -21,8 +21,9 @@ _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep",
 
 def register(app: Flask) -> None:
     """Give the templates their words, and static files their lifetime."""
-    host = urlsplit(server_settings(app).issuer).netloc
-    app.jinja_env.globals.update(asset=asset, moment=moment, issuer_host=host)
+    settings = server_settings(app)
+    host = urlsplit(settings.issuer).netloc
+    app.jinja_env.globals.update(asset=asset, moment=moment, issuer_host=host, features=settings.in_force)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
 
     @app.after_request

@@ -5,14 +5,16 @@ The gateway and Flask call the same ``respond``, so a request looks the same whi
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from flask import Flask, Response
 from flask import request as flask_request
 
+from authserver.api.metadata import WELL_KNOWN as PROTECTED
 from authserver.oauth import errors
 from authserver.oauth.parameters import read_form, read_json, read_query
-from authserver.oauth.request import NO_STORE, Answer, Parameters, Request, json_answer
+from authserver.oauth.request import NO_STORE, Answer, Parameters, Request, Stream, json_answer
 from authserver.oauth.server import Server, error_answer
 from authserver.oidc import userinfo
 from authserver.store.errors import StoreError
@@ -29,6 +31,8 @@ MAX_JSON: Final = 32 * 1024
 MAX_URL: Final = 8 * 1024
 _METHODS: Final = ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE")
 _DIGITS: Final = 12  # of a Content-Length; more of them would be a number to spend time on
+STREAMS: Final = "authserver.streams"
+"""In the environ of a request whose answer is not over with the next pieces of it."""
 RETRY_AFTER: Final = ("Retry-After", "1")
 _NOTHING: Final = Parameters({})
 _AWAY: Final = {
@@ -48,8 +52,11 @@ class Route(NamedTuple):
     name: str
     url: str
     methods: tuple[str, ...]
-    respond: Callable[[Server, Request], Answer]
+    respond: Callable[[Server, Request], Answer | Stream]
     takes_json: bool = False
+    takes_query: bool = False
+    parameters: frozenset[str] | None = None
+    """What an endpoint with a table of its own takes in its URL; it asks for its body, in JSON, when it wants it."""
 
 
 class TooLarge(Exception):
@@ -84,11 +91,15 @@ def routes(server: Server) -> dict[str, Route]:
     """Return path → route, below the issuer's path; well-known documents also at the root (RFC 8414 3.1)."""
     table, base = {}, server.base_path
     for name, path, methods, answer in server.registry.ENDPOINTS:
-        takes_json = name in server.registry.TAKE_JSON
-        route = Route(name, server.settings.issuer + path, methods, answer, takes_json)
-        table[base + path] = route
+        takes_json, takes_query = name in server.registry.TAKE_JSON, name in server.registry.TAKE_QUERY
+        route = Route(name, server.settings.issuer + path, methods, answer, takes_json, takes_query)
+        # RFC 9728 3.1: of a resource with a path, the well-known part stands before the whole of it.
+        table[path.replace(PROTECTED, PROTECTED + base) if path.startswith(PROTECTED) else base + path] = route
         if base and path in server.registry.WELL_KNOWN:
             table[path + base] = route
+    for name, path, methods, answer in server.registry.MANAGEMENT:
+        url = server.settings.issuer + path
+        table[base + path] = Route(name, url, methods, answer, parameters=answer.parameters)
     return table
 
 
@@ -99,7 +110,7 @@ class Endpoints:
         self._server = server
         self._origins = Origins(server)
 
-    def answer(self, route: Route, environ: Environ) -> Answer:
+    def answer(self, route: Route, environ: Environ) -> Answer | Stream:
         """Answer a request at an endpoint."""
         method, origin = environ["REQUEST_METHOD"], environ.get("HTTP_ORIGIN")
         if method == "OPTIONS":
@@ -109,10 +120,10 @@ class Endpoints:
         known = method in route.methods
         answer = respond(self._server, route, environ) if known else Answer(405, b"", [_allow(route), NO_STORE])
         cors = self._origins.headers(route.name, origin)
-        return Answer(answer.status, answer.body, [*answer.headers, *cors]) if cors else answer
+        return answer._replace(headers=[*answer.headers, *cors]) if cors else answer
 
 
-def respond(server: Server, route: Route, environ: Environ) -> Answer:
+def respond(server: Server, route: Route, environ: Environ) -> Answer | Stream:
     """Answer a protocol request; every exception becomes an answer."""
     try:
         return route.respond(server, _read(server, route, environ))
@@ -152,6 +163,7 @@ def mount(app: Flask, server: Server, endpoints: Endpoints) -> None:
         def answer() -> Response:
             made = endpoints.answer(route, flask_request.environ)
             response = Response(made.body, made.status, made.headers)
+            flask_request.environ[STREAMS] = isinstance(made, Stream)
             if not made.body:
                 # An answer without a body has no type; Flask would call it a page.
                 response.headers.remove("Content-Type")
@@ -175,8 +187,12 @@ def _read(server: Server, route: Route, environ: Environ) -> Request:
     if method == "POST" and environ.get("QUERY_STRING"):
         # RFC 6749 2.3.1 and 3.2: never in the URL, where logs and referrers keep it.
         raise errors.InvalidRequest(errors.IN_QUERY)
-    if route.takes_json:
+    if route.parameters is not None:
+        parameters = read_query(environ.get("QUERY_STRING", ""), route.parameters)
+    elif route.takes_json or (route.takes_query and method != "POST"):
         parameters = read_query(environ.get("QUERY_STRING", ""), server.parameters)
+        if parameters.repeated and route.takes_query:
+            raise errors.InvalidRequest(errors.REPEATED)
     elif method == "POST":
         body = read_body(environ, MAX_BODY)
         # OpenID Connect Core 5.3.1: a POST to userinfo may carry its token in the header and no body at all.
@@ -192,8 +208,14 @@ def _read(server: Server, route: Route, environ: Environ) -> Request:
         certificate=_certificate(server, environ) if server.takes_certificates else None,
     )
     if route.takes_json and method in {"POST", "PUT"}:
-        request.document = read_json(environ.get("CONTENT_TYPE", ""), read_body(environ, MAX_JSON))
+        request.document = _document(environ)
+    elif route.parameters is not None:
+        request.read_document = partial(_document, environ)
     return request
+
+
+def _document(environ: Environ) -> dict[str, Any]:
+    return read_json(environ.get("CONTENT_TYPE", ""), read_body(environ, MAX_JSON))
 
 
 def _certificate(server: Server, environ: Environ) -> bytes | None:

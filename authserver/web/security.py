@@ -33,7 +33,9 @@ def api_headers(settings: Settings) -> Headers:
     return [*_always(settings), ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")]
 
 
-def page_headers(settings: Settings, form_targets: tuple[str, ...] = (), nonce: str | None = None) -> Headers:
+def page_headers(
+    settings: Settings, form_targets: tuple[str, ...] = (), nonce: str | None = None, frames: tuple[str, ...] = ()
+) -> Headers:
     """Return the headers of a page; ``form_targets`` are the URIs to which a form may lead, redirects included."""
     targets = " ".join(dict.fromkeys(["'self'", *(source for uri in form_targets for source in _form_sources(uri))]))
     policy = [
@@ -46,6 +48,9 @@ def page_headers(settings: Settings, form_targets: tuple[str, ...] = (), nonce: 
     ]
     if nonce is not None:
         policy.append(f"script-src 'nonce-{nonce}'")
+    if frames:
+        origins = dict.fromkeys(origin_of(uri) for uri in frames)
+        policy.append(" ".join(["frame-src", *(source for source in origins if _SOURCE.fullmatch(source))]))
     return [
         *_always(settings),
         ("Content-Security-Policy", "; ".join(policy)),
@@ -61,8 +66,9 @@ def protect(app: Flask) -> None:
 
     @app.after_request
     def add_headers(response: Response) -> Response:
-        page = response.mimetype == "text/html"
-        headers = page_headers(settings, g.get("form_targets", ()), g.get("nonce")) if page else api_headers(settings)
+        page = response.mimetype == "text/html" and "framed" not in g
+        asked = (g.get("form_targets", ()), g.get("nonce"), g.get("frames", ()))
+        headers = page_headers(settings, *asked) if page else api_headers(settings)
         for name, value in headers:
             response.headers.setdefault(name, value)
         response.headers.setdefault("Cache-Control", "no-store")
@@ -87,6 +93,12 @@ def allow_script(*, form_action: str) -> str:
     return str(g.nonce)
 
 
+def allow_frames(uris: list[str]) -> str:
+    """Let this page load these URIs in frames, and one script that watches over them; return the script's nonce."""
+    g.frames, g.nonce = tuple(uris), secrets.token_urlsafe(16)
+    return str(g.nonce)
+
+
 def see_other(location: str) -> Response:
     """Redirect with 303: what was posted is never posted again somewhere else (RFC 9700 4.12)."""
     return Response(status=303, headers={"Location": location, "Cache-Control": "no-store"})
@@ -94,6 +106,7 @@ def see_other(location: str) -> Response:
 
 def set_browser_cookie(response: Response, settings: Settings, browser: Browser) -> None:
     """Give the browser its name (DECISIONS, Names in the browser)."""
+    g.browser_told = browser
     response.set_cookie(
         cookie_name(settings),
         browser.cookie,

@@ -22,4 +22,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("number", name="pk_token_statuses"),
         sqlite_autoincrement=True,
     )
+    op.create_index("ix_token_statuses_jti", "token_statuses", ["jti"])
+    op.create_index("ix_token_statuses_grant_id", "token_statuses", ["grant_id"])
     op.create_index("ix_token_statuses_expires_at", "token_statuses", ["expires_at"])

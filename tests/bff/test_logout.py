@@ -1,13 +1,16 @@
 """RP-Initiated Logout 1.0, RFC 7009, Back-Channel Logout 1.0."""
 
+import base64
+import json
 import time
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import jwt
 import pytest
 
 from bff import create_app
-from tests.bff.browser import OWN, Browser
+from tests.bff.browser import OWN, Browser, error_code
 from tests.bff.stub import CLIENT_ID, Stub
 
 
@@ -142,6 +145,7 @@ EVENT = "http://schemas.openid.net/event/backchannel-logout"
         {"sub": 7},
         {"sid": ["x"]},
         {"exp": int(time.time()) + 86400},
+        {"iat": int(time.time()) - 1200},
         {"exp": str(int(time.time()) + 60)},
         {"iat": str(int(time.time()))},
         {"iat": True},
@@ -178,6 +182,67 @@ def test_a_logout_token_counts_once(browser: Browser):
     assert browser.post("/bff/backchannel-logout", data={"logout_token": token}).status_code == 200
     browser.log_in()
     assert browser.post("/bff/backchannel-logout", data={"logout_token": token}).status_code == 400
+    assert browser.get("/bff/user").status_code == 200
+
+
+def test_a_session_that_ended_while_its_log_in_was_under_way_does_not_begin(browser: Browser):
+    stub = browser.stub
+    sign = stub.make_id_token
+
+    def end_meanwhile(grant: Any, access_token: str, *, nonce: bool) -> str:
+        token = stub.logout_token(sid=grant.sid)
+        assert browser.post("/bff/backchannel-logout", data={"logout_token": token}).status_code == 200
+        return sign(grant, access_token, nonce=nonce)
+
+    stub.make_id_token = end_meanwhile  # type: ignore[method-assign]
+    answer = browser.get(browser.answered(browser.start()))
+    assert (answer.status_code, error_code(answer.text)) == (400, "login_required")
+    assert browser.get("/bff/user").status_code == 401
+    assert [token[:3] for token in stub.revoked] == ["rt_"], "what was given is given back"
+    stub.make_id_token = sign  # type: ignore[method-assign]
+    browser.log_in()
+    assert browser.get("/bff/user").status_code == 200
+
+
+def test_a_refresh_under_way_brings_no_ended_session_back(browser: Browser):
+    browser.log_in()
+    stub = browser.stub
+    stub.lifetime = 600
+    sign = stub.make_id_token
+
+    def end_meanwhile(grant: Any, access_token: str, *, nonce: bool) -> str:
+        token = stub.logout_token(sid=grant.sid)
+        assert browser.post("/bff/backchannel-logout", data={"logout_token": token}).status_code == 200
+        return sign(grant, access_token, nonce=nonce)
+
+    stub.make_id_token = end_meanwhile  # type: ignore[method-assign]
+    stub.access_tokens.clear()  # the API refuses the one that is held, so that it is refreshed
+    browser.get("/api/notes", headers=OWN)
+    assert stub.refreshes == 1
+    assert browser.get("/api/notes", headers=OWN).status_code == 401
+    assert browser.get("/bff/user").status_code == 401
+
+
+@pytest.mark.parametrize("header", [{"alg": "none"}, {"kid": "rsa-1"}, {"kid": "unknown"}, {"typ": "at+jwt"}])
+def test_a_logout_token_under_another_key_algorithm_or_type_ends_nothing(browser: Browser, header: dict[str, str]):
+    browser.log_in()
+    head, body, signature = browser.stub.logout_token().split(".")
+    changed = {**jwt.get_unverified_header(f"{head}.{body}.{signature}"), **header}
+    forged = base64.urlsafe_b64encode(json.dumps(changed).encode()).rstrip(b"=").decode()
+    for token in (f"{forged}.{body}.{signature}", f"{forged}.{body}."):
+        answer = browser.post("/bff/backchannel-logout", data={"logout_token": token})
+        assert (answer.status_code, answer.headers["Cache-Control"]) == (400, "no-store")
+    assert browser.get("/bff/user").status_code == 200
+
+
+def test_a_notice_that_is_asked_for_or_too_long_ends_nothing(browser: Browser):
+    browser.log_in()
+    token = browser.stub.logout_token()
+    assert browser.get(f"/bff/backchannel-logout?logout_token={token}").status_code == 405
+    assert browser.post(f"/bff/backchannel-logout?logout_token={token}").status_code == 400
+    long = browser.post("/bff/backchannel-logout", data={"logout_token": token, "x": "x" * 1024 * 1024})
+    assert long.status_code in {400, 413}
+    assert long.headers["Cache-Control"] == "no-store"
     assert browser.get("/bff/user").status_code == 200
 
 

@@ -9,7 +9,21 @@ from click.testing import CliRunner
 from authserver import __version__
 from authserver.cli import cli
 
-NOUNS = ["client", "db", "demo", "doctor", "grant", "key", "resource", "serve", "settings", "token", "user", "worker"]
+NOUNS = [
+    "client",
+    "db",
+    "demo",
+    "doctor",
+    "grant",
+    "job",
+    "key",
+    "resource",
+    "serve",
+    "settings",
+    "token",
+    "user",
+    "worker",
+]
 
 
 def test_help_names_every_noun():

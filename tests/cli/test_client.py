@@ -128,3 +128,15 @@ def test_an_initial_access_token_is_printed_and_nothing_else(run: Run, store: St
     assert [registration_tokens.spend_initial(store, token) is not None for _ in range(3)] == [True, True, False]
     for wrong in (("--uses", "0"), ("--days", "0"), ("--days", "400")):
         run("client", "initial-access-token", *wrong, status=2)
+
+
+def test_initial_access_tokens_are_listed_and_withdrawn_by_their_ids(run: Run, store: Store):
+    token = run("client", "initial-access-token", "--uses", "2").stdout.strip()
+    (listed,) = json.loads(run("client", "initial-access-tokens", "--json").stdout)
+    assert listed["uses_left"] == 2
+    table = run("client", "initial-access-tokens").stdout
+    assert listed["id"] in table
+    assert token not in table
+    assert "withdrawn" in run("client", "withdraw-initial-access-token", listed["id"]).stdout
+    assert registration_tokens.spend_initial(store, token) is None
+    assert "there is no" in run("client", "withdraw-initial-access-token", listed["id"], status=1).stderr

@@ -13,3 +13,18 @@ def test_a_token_is_read_from_standard_input_and_never_shown(run: Run):
 
 def test_what_is_no_token_is_refused(run: Run):
     assert "not a token of this server" in run("token", "revoke", "abc", status=1).stderr
+
+
+def test_every_token_of_a_user_or_client_is_revoked(run: Run):
+    run("user", "add", "alice")
+    members = {"client_id": "service", "grant_types": ["client_credentials"]}
+    run("client", "add", "--json", "-", given=members)
+    assert "every token of alice" in run("token", "revoke", "--user", "alice").stdout
+    assert "every token of service" in run("token", "revoke", "--client", "service").stdout
+    assert "no account" in run("token", "revoke", "--user", "bob", status=1).stderr
+    assert "no client" in run("token", "revoke", "--client", "other", status=1).stderr
+
+
+def test_one_thing_is_revoked_at_a_time(run: Run):
+    run("token", "revoke", "abc", "--user", "alice", status=2)
+    run("token", "revoke", "--user", "alice", "--client", "service", status=2)

@@ -48,6 +48,28 @@ def test_pushing_a_request_with_curl(live_authserver: AuthServer, environment: d
     assert "code" in _sent_back(live_authserver, query)
 
 
+def test_following_revocations_with_python(live_authserver: AuthServer):
+    api = "https://api.example.com/invoices"
+    live_authserver.resource(api, "invoices:read", token_format="jwt", status_list=True)
+    caller = live_authserver.client(scope="invoices:read", resources=[api])
+    account = live_authserver.client(grant_types=[], redirect_uris=None, scope=None, resource_server_for=[api])
+    token = live_authserver.token(caller, grant_type="client_credentials", resource=api).json()["access_token"]
+    environment = {
+        "ISSUER": live_authserver.issuer,
+        "CLIENT_ID": account.client_id,
+        "CLIENT_SECRET": account.client_secret,
+        "TOKEN": token,
+        "PYTHONPATH": str(documented.DOCS.parent),
+    }
+    example = next(block for block in documented.blocks("resource-server.md", "python") if "Revocations(" in block)
+    with documented.running_python(example, **environment) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == f"good for {caller.client_id}\n"
+        assert live_authserver.post("/revoke", client=caller, token=token).status_code == 200
+        assert process.stdout.readline() == "revoked\n"
+        assert process.wait(20) == 0
+
+
 def test_pushing_a_request_with_python(live_authserver: AuthServer, environment: dict[str, str]):
     address = documented.run_python(documented.blocks("pushed-requests.md", "python")[0], **environment)
     assert address.startswith(f"{live_authserver.issuer}/authorize?")
@@ -123,6 +145,21 @@ def test_asking_for_a_signed_introspection_answer(live_authserver: AuthServer):
     assert jwt.get_unverified_header(signed)["typ"] == "token-introspection+jwt"
     scope = documented.run_python(documented.blocks("signed-responses.md", "python")[1], **environment)
     assert scope == "api:read"
+
+
+def test_reading_signed_userinfo(live_authserver: AuthServer):
+    user = live_authserver.user("alice", name="Alice Adams")
+    client = live_authserver.client(userinfo_signed_response_alg="PS256")
+    environment = {
+        "ISSUER": live_authserver.issuer,
+        "CLIENT_ID": client.client_id,
+        "SUB": user.sub,
+        "TOKEN": live_authserver.tokens(client, user)["access_token"],
+    }
+    signed = documented.run_shell(documented.blocks("signed-responses.md", "sh")[2], **environment)
+    assert jwt.get_unverified_header(signed)["alg"] == "PS256"
+    name = documented.run_python(documented.blocks("signed-responses.md", "python")[2], **environment)
+    assert name == "Alice Adams"
 
 
 def test_connecting_a_device_with_curl(live_authserver: AuthServer, environment: dict[str, str]):
@@ -264,3 +301,22 @@ def test_a_client_with_a_metadata_document(tmp_path: Path):
         )
         assert sent_back.location is not None
         assert sent_back.location.startswith("http://127.0.0.1:8400/callback?code=")
+
+
+@pytest.mark.parametrize("language", ["sh", "python"])
+def test_following_revocations_with_an_example(live_authserver: AuthServer, environment: dict[str, str], language: str):
+    at = live_authserver
+    follower = at.client(resource_server_for=["https://api.example/"])
+    at.store.tokens.revoke_jti(f"told-{language}", 2**60)
+    environment |= {"CLIENT_ID": follower.client_id, "CLIENT_SECRET": follower.client_secret}
+    (example,) = documented.blocks("revocation-feed.md", language)
+    run = documented.run_shell if language == "sh" else documented.run_python
+    said = run(example, **environment).splitlines()
+    if language == "sh":
+        assert said[:4] == ["retry: 250", "", "id: 0.0", "event: reset"]
+        assert any(line.startswith(f'data: {{"jti":"told-{language}"') for line in said)
+        assert any(line.startswith(":") for line in said)
+    else:
+        assert said[0] == "0.0 reset {}"
+        assert f"'jti': 'told-{language}'" in said[-2]
+        assert said[-1] == "this was all"

@@ -20,8 +20,9 @@ ENVIRON = {
     "AUTHSERVER_DATABASE__BUSY_MS": "20000",
     "AUTHSERVER_LIMITS__CLIENT_FAILURES": "1000000",
     "AUTHSERVER_LIMITS__USER_CODES_PER_ADDRESS": "1000000",
+    "AUTHSERVER_FEATURES__CIBA": "true",
 }
-SETTINGS = {"database": {"busy_ms": 20_000}}
+SETTINGS = {"database": {"busy_ms": 20_000}, "features": {"ciba": True}}
 DATABASES = ("sqlite", "postgresql")
 
 

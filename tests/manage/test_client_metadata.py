@@ -46,7 +46,7 @@ def test_bad_redirect_uris_have_their_own_error_code(register: Register, uris: A
         ("jwks", {"keys": [{"kty": "oct", "k": "AAAA"}]}),
         ("jwks_uri", "http://client.example/jwks"),
         ("application_type", "desktop"),
-        ("subject_type", "pairwise"),
+        ("subject_type", "ephemeral"),
         ("id_token_signed_response_alg", "none"),
         ("id_token_signed_response_alg", "HS256"),
         ("default_max_age", -1),

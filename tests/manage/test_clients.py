@@ -11,7 +11,8 @@ from authserver import crypto
 from authserver.clock import SECOND, now
 from authserver.crypto import Sealer
 from authserver.manage import clients
-from authserver.manage.errors import InvalidMetadata, ManageError
+from authserver.manage.changes import alone, version_of
+from authserver.manage.errors import ChangedMeanwhile, InvalidMetadata, ManageError, OutOfDate
 from authserver.records import Event
 from authserver.settings import Settings
 from authserver.store import Store, open_store
@@ -291,6 +292,20 @@ def test_switching_off_and_removing_are_audited(register: Register, store: Store
         ("client.enabled", "me"),
         ("client.removed", "me"),
     ]
+
+
+def test_what_was_changed_since_it_was_seen_or_is_being_changed_is_not_removed(
+    register: Register, store: Store, sealer: Sealer
+):
+    register(client_id="c")
+    seen = version_of(clients.describe(clients.existing(store, "c")))
+    clients.rotate_secret(store, sealer, "c", actor="somebody else")
+    with pytest.raises(OutOfDate):
+        clients.remove(store, "c", actor="me", version=seen)
+    seen = version_of(clients.describe(clients.existing(store, "c")))
+    with alone(store, "client-change", "c"), pytest.raises(ChangedMeanwhile):
+        clients.remove(store, "c", actor="me", version=seen)
+    clients.remove(store, "c", actor="me", version=seen)
 
 
 def test_secrets_are_in_no_audit_line(register: Register, store: Store, sealer: Sealer):

@@ -56,7 +56,7 @@ def access_token(store: Store, grant: Grant) -> str:
     text, digest = crypto.new_handle(crypto.Kind.ACCESS)
     moment = now()
     row = AccessTokenRow(
-        digest, grant.grant_id, "c", grant.sub, "https://api.example/", "openid", "{}", moment, moment + MINUTE
+        digest, grant.grant_id, "c", grant.sub, "https://api.example/", "openid", '{"jti":"j"}', moment, moment + MINUTE
     )
     store.tokens.add(row, None)
     return text
@@ -98,6 +98,35 @@ def test_revoking_everything_of_everybody_needs_a_name(store: Store):
         grants.revoke_all(store, actor="test")
 
 
+def test_all_tokens_of_a_user_are_revoked_and_the_account_goes_on(store: Store, grant: Grant, alice: User):
+    token = access_token(store, grant)
+    assert grants.revoke_all_of_user(store, alice.sub, actor="test") == 1
+    assert not lives(store, token)
+    assert grants.revoke_all_of_user(store, alice.sub, actor="test") == 0
+    user = store.users.get(alice.sub)
+    assert user is not None
+    assert user.disabled_at is None
+    assert user.not_before == alice.not_before
+    (line,) = store.audit.list(0, 100, "token.revoked_all")
+    assert (line.event.actor, line.event.sub) == ("test", alice.sub)
+
+
+def test_all_tokens_of_a_client_are_revoked_also_those_without_a_grant(store: Store, grant: Grant):
+    granted, (own, digest) = access_token(store, grant), crypto.new_handle(crypto.Kind.ACCESS)
+    row = AccessTokenRow(digest, None, "c", "c", "https://api.example/", "", '{"jti":"own"}', now(), now() + MINUTE)
+    store.tokens.add(row, None)
+    assert lives(store, own)
+    assert grants.revoke_all_of_client(store, "c", actor="test") == 1
+    assert not lives(store, own)
+    assert not lives(store, granted)
+    client = store.clients.get("c")
+    assert client is not None
+    assert client.disabled_at is None
+    assert [line.event.client_id for line in store.audit.list(0, 100, "token.revoked_all")] == ["c"]
+    with pytest.raises(ManageError, match="no client"):
+        grants.revoke_all_of_client(store, "nobody", actor="test")
+
+
 def test_revoking_an_access_token_ends_that_token_only(store: Store, grant: Grant):
     first, second = access_token(store, grant), access_token(store, grant)
     assert grants.revoke_token(store, first, actor="test") == "access token"
@@ -118,7 +147,8 @@ def jwt_with(**claims: Any) -> str:
 
 
 def jwt_lives(store: Store, grant: Grant, jti: str) -> bool:
-    return store.tokens.jwt_lives(jti=jti, grant_id=grant.grant_id, client_id="c", sub=grant.sub, issued_at=now())
+    jwt = {"jti": jti, "grant_id": grant.grant_id, "client_id": "c", "sub": grant.sub}
+    return store.tokens.find_jwt(**jwt, issued_at=now()) is not None
 
 
 def test_a_jwt_is_entered_by_its_jti(store: Store, grant: Grant):
@@ -130,8 +160,9 @@ def test_a_jwt_is_entered_by_its_jti(store: Store, grant: Grant):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "x", "a.b.c", crypto.write_handle(crypto.Kind.CODE, b"c" * 32), jwt_with(jti="j", exp=1), jwt_with()],
-    ids=["nothing", "a letter", "three letters", "a code", "a JWT that has ended", "a JWT of nothing"],
+    ["", "x", "a.b.c", crypto.write_handle(crypto.Kind.CODE, b"c" * 32), jwt_with(jti="j", exp=1), jwt_with()]
+    + [jwt_with(jti="j" * 257, exp=2**33)],
+    ids=["nothing", "a letter", "three letters", "a code", "a JWT that has ended", "a JWT of nothing", "a long jti"],
 )
 def test_what_is_no_token_of_ours_is_refused(store: Store, text: str):
     with pytest.raises(ManageError):

@@ -62,6 +62,14 @@ def test_advice_names_resources_that_are_not_registered(store: Store, settings: 
     assert ["urn:api" in text for text in overview.advice(store, settings, sealer)] == [True]
 
 
+def test_advice_knows_the_management_api_where_it_is_on(store: Store, settings: Settings, sealer: Sealer):
+    given = {"client_id": "c", "grant_types": ["client_credentials"], "resources": [settings.management_resource]}
+    clients.register(store, sealer, given, actor="test")
+    on = settings.model_copy(update={"features": settings.features.model_copy(update={"management_api": True})})
+    assert overview.advice(store, on, sealer) == []
+    assert len(overview.advice(store, settings, sealer)) == 1
+
+
 def test_advice_says_when_a_former_secret_key_may_go(store: Store, settings: Settings):
     both = Sealer(SECRET_KEY, (FORMER_KEY,))
     rotated = Settings(**{**settings.model_dump(), "secret_key_previous": FORMER_KEY})

@@ -2,11 +2,14 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from authserver import clock
 from authserver.clock import DAY, now
 from authserver.crypto import Kind, Sealer, digest_of, new_handle
 from authserver.manage import clients
 from authserver.manage import registration_tokens as tokens
+from authserver.manage.errors import NotThere
 from authserver.store import Store
 from authserver.store.clients import REGISTRATION_ACCESS, UNUSED
 from tests.manage.conftest import CB, Register
@@ -88,3 +91,18 @@ def test_a_client_to_which_an_administrator_attended_is_not_unused(store: Store,
     clients.update(store, sealer, client_id, {"redirect_uris": [CB]}, actor="somebody")
     assert store.single_use.get(UNUSED, client_id) is None
     assert store.clients.expire(now() + DAY) == 0
+
+
+def test_tokens_are_listed_by_an_id_that_opens_nothing_and_withdrawn(store: Store):
+    made = [tokens.make_initial(store, uses=uses, days=1, actor="test") for uses in (1, 2)]
+    listed = tokens.list_initial(store, "", 10)
+    assert {entry["id"]: entry["uses_left"] for entry in listed} == {
+        tokens.initial_id(made[0]): 1,
+        tokens.initial_id(made[1]): 2,
+    }
+    assert [*tokens.list_initial(store, "", 1), *tokens.list_initial(store, listed[0]["id"], 5)] == listed
+    tokens.withdraw_initial(store, tokens.initial_id(made[1]), actor="test")
+    assert tokens.spend_initial(store, made[1]) is None
+    assert [entry["id"] for entry in tokens.list_initial(store, "", 10)] == [tokens.initial_id(made[0])]
+    with pytest.raises(NotThere):
+        tokens.withdraw_initial(store, tokens.initial_id(made[1]), actor="test")

@@ -106,6 +106,21 @@ def test_a_change_counts_when_the_document_is_due_8_4(at: AuthServer, web: Web):
         assert len(web.fetched) == 2
 
 
+def test_people_are_asked_again_once_the_document_says_something_else_8_5(at: AuthServer, web: Web):
+    web.pages[ID] = document(client_name="Notes")
+    browser, client = at.browser(at.user("reader")), client_at()
+    code_of(browser.allow(browser.visit_request(at.request(client, at.pkce()))))
+    with at.later(610):
+        assert code_of(browser.visit_request(at.request(client, at.pkce())))
+    web.pages[ID] = document(client_name="Your Bank")
+    with at.later(1300):
+        page = browser.visit_request(at.request(client, at.pkce()))
+        assert "Your Bank" in page.text
+        assert code_of(browser.allow(page))
+        assert code_of(browser.visit_request(at.request(client, at.pkce())))
+    assert web.fetched == [ID] * 3
+
+
 def test_a_key_that_was_taken_from_the_document_counts_no_more_8_4_1(at: AuthServer, web: Web):
     def keys(name: str) -> dict[str, Any]:
         return {"keys": [key(name, kid="one").as_dict(private=False)]}

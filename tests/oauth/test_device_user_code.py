@@ -46,6 +46,11 @@ def test_what_cannot_be_a_code_is_none(text: str):
     assert device.entered(text) is None
 
 
+def test_the_tries_of_a_session_find_a_code_less_often_than_once_in_four_thousand_million_5_1(authserver: AuthServer):
+    tries = authserver.settings.limits.user_codes_per_session
+    assert len(set(device.LETTERS)) ** device.LENGTH > tries * 2**32
+
+
 def test_five_wrong_codes_in_a_session_and_no_more_5_1(own: AuthServer):
     """ATTACKS M 138."""
     user, screen = own.user("alice"), device_client(own)

@@ -7,12 +7,14 @@ from types import ModuleType
 import pytest
 
 from authserver import registry
+from authserver.manage.client_metadata import CODE, grants_of
 from authserver.oauth.features import Selection
 from authserver.sections import Features, Registration
 from pytest_authserver import AuthServer
 from tests.details import TYPES
 
-MODULES = [module for name, module in sorted(sys.modules.items()) if name.startswith(("authserver.o",))]
+ROOMS = ("authserver.oauth.", "authserver.oidc.", "authserver.api.")
+MODULES = [module for name, module in sorted(sys.modules.items()) if name.startswith(ROOMS)]
 SWITCHES = sorted({module.FEATURE for module in MODULES if hasattr(module, "FEATURE")})
 ALL_OFF = Features(**dict.fromkeys(Features.model_fields, False))
 ALL_ON = Features(**dict.fromkeys(Features.model_fields, True))
@@ -81,8 +83,10 @@ def test_the_metadata_is_silent_about_what_is_off(authserver: AuthServer, tmp_pa
     )
     names = {module.__name__ for module in _modules(switch)}
     grants = {grant.GRANT_TYPE for grant in registry.GRANTS if grant.__module__ in names}
-    assert announced or grants
-    assert grants.isdisjoint(off["grant_types_supported"])
+    kinds = {name for name, answer in registry.RESPONSE_TYPES if answer.__module__ in names}
+    assert announced or grants or kinds
+    assert (grants | grants_of(kinds) - {CODE}).isdisjoint(off["grant_types_supported"])
+    assert kinds.isdisjoint(off["response_types_supported"])
     # What others say of it, too, is a plain "no" (OpenID Connect Discovery 1.0, 3).
     assert not any(off.get(name) for name in announced)
 

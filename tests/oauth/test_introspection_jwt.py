@@ -190,9 +190,10 @@ def test_a_token_for_somebody_else_is_told_as_dead_5(
 # 5, 6: signed and encrypted as the caller is registered.
 
 
-def test_the_caller_chooses_the_algorithm_6(authserver: AuthServer, token: str):
-    caller = authserver.client(introspects_all=True, introspection_signed_response_alg="ES256")
-    assert _read(authserver, caller, _ask(authserver, caller, token).text, "ES256")
+@pytest.mark.parametrize("algorithm", ["ES256", "PS256", "ES384"])
+def test_the_caller_chooses_the_algorithm_6(authserver: AuthServer, token: str, algorithm: str):
+    caller = authserver.client(introspects_all=True, introspection_signed_response_alg=algorithm)
+    assert _read(authserver, caller, _ask(authserver, caller, token).text, algorithm)
 
 
 @pytest.mark.parametrize(
@@ -242,7 +243,7 @@ def test_what_cannot_be_done_is_not_registered_6(authserver: AuthServer, members
 
 def test_the_algorithms_are_announced_7(authserver: AuthServer):
     document = authserver.get("/.well-known/oauth-authorization-server").json()
-    assert document["introspection_signing_alg_values_supported"] == ["RS256", "ES256"]
+    assert document["introspection_signing_alg_values_supported"] == document["id_token_signing_alg_values_supported"]
     assert document["introspection_encryption_alg_values_supported"] == ["RSA-OAEP-256", "ECDH-ES"]
     assert document["introspection_encryption_enc_values_supported"] == ["A128CBC-HS256", "A256GCM"]
 

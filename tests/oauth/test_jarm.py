@@ -154,10 +154,11 @@ def test_the_key_that_signed_is_named_and_published_2_2(authserver: AuthServer, 
     assert header["kid"] in {key["kid"] for key in authserver.get("/jwks").json()["keys"]}
 
 
-def test_the_client_chooses_the_algorithm_3(authserver: AuthServer, alice: User):
-    client = authserver.client(trusted=True, authorization_signed_response_alg="ES256")
+@pytest.mark.parametrize("algorithm", ["ES256", "PS256", "ES384"])
+def test_the_client_chooses_the_algorithm_3(authserver: AuthServer, alice: User, algorithm: str):
+    client = authserver.client(trusted=True, authorization_signed_response_alg=algorithm)
     response = _response(ask(authserver, client, alice, response_mode="jwt"))
-    assert "code" in _read(authserver, client, response, "ES256")
+    assert "code" in _read(authserver, client, response, algorithm)
 
 
 @pytest.mark.parametrize("profile", ["fapi2", "fapi2_message_signing"])
@@ -289,7 +290,7 @@ def test_what_cannot_be_redirected_stays_a_page(authserver: AuthServer, client: 
 def test_the_modes_and_algorithms_are_announced_4(authserver: AuthServer):
     document = authserver.get("/.well-known/oauth-authorization-server").json()
     assert set(MODES) <= set(document["response_modes_supported"])
-    assert document["authorization_signing_alg_values_supported"] == ["RS256", "ES256"]
+    assert document["authorization_signing_alg_values_supported"] == document["id_token_signing_alg_values_supported"]
     assert document["authorization_encryption_alg_values_supported"] == ["RSA-OAEP-256", "ECDH-ES"]
     assert document["authorization_encryption_enc_values_supported"] == ["A128CBC-HS256", "A256GCM"]
 

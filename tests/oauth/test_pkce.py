@@ -110,8 +110,16 @@ def test_a_verifier_of_43_to_128_characters_is_taken_4_1(
     assert authserver.redeem(client, allowed, code_verifier=verifier).status_code == 200
 
 
+def test_a_verifier_in_plain_base64_is_taken_as_git_credential_oauth_sends_it(
+    authserver: AuthServer, client: RegisteredClient, alice: User
+):
+    verifier = "A5kchPNQzm4lhI+jtpzvbRrLENHgwNFumNpNPVF/Oaw="
+    allowed = _allow(authserver, client, alice, verifier)
+    assert authserver.redeem(client, allowed, code_verifier=verifier).status_code == 200
+
+
 @pytest.mark.parametrize(
-    "verifier", ["a" * 42, "a" * 129, "a" * 42 + " ", "a" * 42 + "=", "\xe9" * 43, "a" * 42 + "\n"]
+    "verifier", ["a" * 42, "a" * 129, "a" * 42 + " ", "a" * 42 + ",", "\xe9" * 43, "a" * 42 + "\n"]
 )
 def test_a_verifier_that_is_not_well_formed_is_refused_though_its_hash_fits_4_1(
     authserver: AuthServer, client: RegisteredClient, alice: User, verifier: str

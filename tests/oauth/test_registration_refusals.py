@@ -1,6 +1,7 @@
 """What dynamic client registration refuses or leaves out (RFC 7591 3.2.2, 5)."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from authserver import registry
 from authserver.manage.client_metadata import flag
+from authserver.records import Event
 from pytest_authserver import AuthServer, RegisteredClient
 from tests.registering import CB, anybody, invitation, post, refusal, register
 from tests.signing import key
@@ -106,6 +108,8 @@ def test_ordinary_redirect_uris_are_taken(anybody: AuthServer, uri: str):
         {"client_name": ""},
         {"client_name": 17},
         {"client_name": "x\u202ey"},
+        {"client_name": "\u3164"},
+        {"client_name": "Your\u034f Bank"},
         {"client_name": "x" * 600},
         {"client_name#de": "x\ny"},
         {"client_uri": "javascript:alert(1)"},
@@ -124,7 +128,7 @@ def test_ordinary_redirect_uris_are_taken(anybody: AuthServer, uri: str):
         {"post_logout_redirect_uris": "https://client.test/bye"},
         {"require_pushed_authorization_requests": "yes"},
     ],
-    ids=range(40),
+    ids=range(42),
 )
 def test_metadata_that_cannot_be_is_refused_3_2_2(anybody: AuthServer, metadata: dict[str, Any]):
     assert refusal(anybody, **metadata) == "invalid_client_metadata"
@@ -231,6 +235,31 @@ def test_scope_beyond_the_policy_is_left_out_5(anybody: AuthServer):
     assert register(anybody, scope="openid admin:all notes:read email")["scope"] == "openid notes:read"
     assert refusal(anybody, scope="admin:all") == "invalid_client_metadata"
     assert register(anybody, scope="")["scope"] == ""
+
+
+def test_an_api_of_which_no_scope_is_in_the_policy_is_out_of_reach_5(tmp_path: Path):
+    bank, notes = "https://bank.test/", "https://notes.test/"
+    kind = {"description": "Pay", "resources": [bank], "json_schema": {"type": "object", "additionalProperties": False}}
+    settings = {"mode": "open", "scopes": "openid notes:read"}
+    server = AuthServer(tmp_path, registration=settings, authorization_details_types={"payment": kind})
+    server.resource(bank, "pay")
+    server.resource(notes, "notes:read", "notes:write")
+    server.resource("https://bare.test/")
+    answer = register(server, authorization_details_types=["payment"])
+    client = RegisteredClient(answer["client_id"], answer["client_secret"], CB, answer)
+    assert server.push(client, server.pkce(), scope="openid", resource=notes).status_code == 201
+    for place in (bank, "https://bare.test/", [notes, bank]):
+        assert_refused(server.push(client, server.pkce(), scope="openid", resource=place), "invalid_target")
+    asked = server.push(client, server.pkce(), scope=None, authorization_details='[{"type":"payment"}]')
+    assert_refused(asked, "invalid_authorization_details")
+    # What an administrator says of it afterwards counts.
+    known = server.store.clients.get(client.client_id)
+    assert known is not None
+    chosen = replace(known, resources=(bank,), metadata={**known.metadata, "resources": [bank]})
+    server.store.clients.update(chosen, Event("client.updated", "test"))
+    server.server.forget()
+    assert server.push(client, server.pkce(), scope="openid", resource=bank).status_code == 201
+    server.close()
 
 
 @pytest.fixture(scope="module")

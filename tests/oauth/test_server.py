@@ -108,11 +108,30 @@ def test_a_clock_that_goes_back_makes_nothing_be_remembered_longer(authserver: A
     assert_refused(answer, "invalid_client", 401)
 
 
-def test_the_steps_run_in_this_order():
-    # The order is the security property: a change of it has to show in review.
-    def names(steps: tuple[object, ...]) -> list[str]:
-        return [f"{step.__module__.rpartition('.')[2]}.{step.__name__}" for step in steps]  # type: ignore[attr-defined]
+def names(steps: tuple[object, ...]) -> list[str]:
+    """Return what steps are called in the registry."""
+    return [f"{step.__module__.rpartition('.')[2]}.{step.__name__}" for step in steps]  # type: ignore[attr-defined]
 
+
+def test_a_signed_request_behind_the_scenes_is_opened_first():
+    assert names(registry.CIBA_CHECK) == [
+        "ciba_request.unpack",
+        "rar.check",
+        "scope.check",
+        "ciba_request.openid",
+        "resource.check",
+        "rar.add_resources",
+        "step_up.acr_values",
+        "ciba_request.notification_token",
+        "ciba_request.binding_message",
+        "ciba_request.user_code",
+        "ciba_request.requested_expiry",
+        "id_token.check_key",
+    ]
+
+
+def test_the_steps_of_authorization_run_in_this_order():
+    # The order is the security property: a change of it has to show in review.
     assert names(registry.AUTHORIZE_RESOLVE) == [
         "client_id_metadata.resolve",
         "par.load",
@@ -120,6 +139,7 @@ def test_the_steps_run_in_this_order():
         "redirect_uri.check",
     ]
     assert names(registry.AUTHORIZE_CHECK) == [
+        "hybrid.place",
         "response_modes.check",
         "jarm.check",
         "parameters.single",
@@ -139,12 +159,24 @@ def test_the_steps_run_in_this_order():
         "authentication_request.max_age",
         "step_up.acr_values",
         "authentication_request.hints",
+        "claims_request.check",
+        "hybrid.check",
+        "id_token.check_key",
     ]
     assert names(registry.AUTHORIZE_FINISH) == ["par.complete"]
     assert names(registry.AUTHORIZE_GRANT) == ["client_id_metadata.keep"]
     assert names(registry.AUTHORIZE_RESPOND) == ["issuer.add", "jarm.sign"]
     assert names(registry.PUSH_PREPARE) == ["dpop.proof"]
-    assert names(registry.DEVICE_CHECK) == ["rar.check", "scope.check", "resource.check", "rar.add_resources"]
+
+
+def test_the_steps_of_tokens_run_in_this_order():
+    assert names(registry.DEVICE_CHECK) == [
+        "rar.check",
+        "scope.check",
+        "resource.check",
+        "rar.add_resources",
+        "id_token.check_key",
+    ]
     assert names(registry.TOKEN_PREPARE) == ["dpop.proof", "dpop.require", "mtls.certificate", "rar.check"]
     assert names(registry.TOKEN_CHECK) == [
         "pkce.verify",
@@ -153,16 +185,22 @@ def test_the_steps_run_in_this_order():
         "rar.limit",
         "dpop.binding",
         "mtls.binding",
+        "id_token.check_key",
     ]
     assert names(registry.TOKEN_CLAIMS) == [
         "access_token.session",
         "access_token.confirmation",
         "rar.claim",
         "token_exchange.actor",
+        "status_list.reference",
     ]
     assert names(registry.TOKEN_RESPOND) == ["rar.echo", "id_token.add"]
-    assert names(registry.INTROSPECTION_RESPOND) == ["introspection_jwt.sign"]
     assert names(registry.USERINFO_CHECK) == ["dpop.resource_proof", "mtls.shown"]
+
+
+def test_an_introspection_answer_is_signed_when_nothing_changes_it_any_more():
+    assert names(registry.INTROSPECTION_RESPOND) == ["subject.introspected", "introspection_jwt.sign"]
+    assert names(registry.REGISTRATION_CHECK) == ["subject.check_sector"]
 
 
 def test_both_ways_into_the_protocol_answer_alike(tmp_path: Path):

@@ -194,6 +194,23 @@ def test_a_self_registered_client_is_remembered_for_the_session_only(authserver:
     assert _asks(browser.log_in(page, user.username, PASSWORD))
 
 
+def test_a_self_registered_client_that_calls_itself_otherwise_is_asked_about_again(authserver: AuthServer):
+    """ATTACKS U 197: whoever was allowed as a photo album does not go on as a bank."""
+    metadata = {"redirect_uris": ["https://self.test/cb"], "client_name": "Holiday Photos", "scope": "openid profile"}
+    answer = clients.register(authserver.store, authserver.sealer, metadata, actor="", origin="registration")
+    itself = RegisteredClient(answer["client_id"], answer["client_secret"], "https://self.test/cb", answer)
+    browser = authserver.browser(authserver.user("consent-renamed"))
+    _allow(authserver, browser, itself)
+    for changes, asks in (({}, False), ({"client_name": "Your Bank"}, True), ({}, True)):
+        told = {**metadata, **changes}
+        clients.update(authserver.store, authserver.sealer, itself.client_id, told, actor=itself.client_id)
+        authserver.server.forget()
+        page = _open(authserver, browser, itself)
+        assert _asks(page) is asks
+        if asks:
+            code_of(browser.allow(page))
+
+
 # What it says.
 
 

@@ -29,7 +29,6 @@ def test_nothing_is_announced_that_does_not_work(authserver: AuthServer):
     document = authserver.get(PATH).json()
     assert "none" not in document["id_token_signing_alg_values_supported"]
     assert "none" not in document["request_object_signing_alg_values_supported"]
-    assert document["claims_parameter_supported"] is False
     for name in ("registration_endpoint", "check_session_iframe"):
         assert name not in document
 

@@ -3,6 +3,7 @@ import logging
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 import pytest
@@ -11,8 +12,10 @@ from flask.testing import FlaskClient
 
 from resourceserver.app import create_app
 from resourceserver.notes import NoteStore
+from resourceserver.revocations import Revocations
 from resourceserver.settings import Settings, SettingsError, load_settings
 from tests.resourceserver.conftest import Mint
+from tests.resourceserver.scripted_feed import event, scripted_feed, until
 from tests.resourceserver.stub_issuer import INTROSPECTION, KEYS, StubIssuer, replying
 
 URL = "https://api.example"
@@ -65,6 +68,38 @@ def test_the_server_asks_for_signed_answers_where_it_is_told_to(issuer: StubIssu
         asked = create_app(settings.model_copy(update={"signed_introspection": wanted})).test_client()
         asked.get("/notes", headers=_as("alice"))
         assert issuer.seen[-1][0]["Accept"] == accept
+
+
+@pytest.fixture
+def followers(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Revocations]]:
+    """What follows the feeds of the applications made from now on; it ends with the test."""
+    made: list[Revocations] = []
+
+    def make(*arguments: Any, **more: Any) -> Revocations:
+        made.append(Revocations(*arguments, **more))
+        return made[-1]
+
+    monkeypatch.setattr("resourceserver.app.Revocations", make)
+    yield made
+    for each in made:
+        each.close()
+
+
+def test_the_server_follows_revocations_unless_told_otherwise(
+    issuer: StubIssuer, followers: list[Revocations], settings: Settings, client: FlaskClient, mint: Mint
+) -> None:
+    with scripted_feed(issuer) as feed:
+        client.get("/notes", headers=_as("alice"))
+        until(lambda: feed.connections)
+        feed.last.say(event(1, sub="user-1"))
+        token = mint(aud=f"{URL}/almanac", scope="almanac:read")
+        until(lambda: client.get("/almanac", headers=_as(token)).status_code == 401)
+        listed = mint(aud=f"{URL}/almanac", scope="almanac:read", sub="user-2", status={"oracle": 1})
+        assert client.get("/almanac", headers=_as(listed)).status_code == 401
+        alone = create_app(settings.model_copy(update={"follow_revocations": False})).test_client()
+        for each in (token, listed):
+            assert alone.get("/almanac", headers=_as(each)).status_code == 200
+        assert len(feed.connections) == len(followers) == 1
 
 
 def test_somebody_elses_note_is_not_found_and_stays(client: FlaskClient) -> None:

@@ -1,3 +1,4 @@
+import os
 import time
 from http.server import BaseHTTPRequestHandler
 
@@ -52,6 +53,20 @@ def test_proxies_of_the_environment_are_not_used(
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
     assert fetcher.get(issuer.url + "/jwks").status == 200
+
+
+def test_each_process_has_connections_of_its_own(
+    issuer: StubIssuer, fetcher: Fetcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetcher.get(issuer.url + "/jwks")
+    mine, parent = fetcher._opened_pool(), os.getpid()
+    assert fetcher._opened_pool() is mine
+    monkeypatch.setattr(os, "getpid", lambda: parent + 1)
+    fetcher.get(issuer.url + "/jwks")
+    assert fetcher._opened_pool() is not mine
+    fetcher.close()
+    monkeypatch.undo()
+    assert fetcher._opened_pool() is mine
 
 
 def test_a_compressed_answer_is_refused(issuer: StubIssuer, fetcher: Fetcher) -> None:

@@ -6,10 +6,13 @@ import stat
 import sys
 from pathlib import Path
 
+import httpx2
 import pytest
 
+from authserver.cli.demonstration import PASSWORD
 from authserver.settings import Settings
 from authserver.store import open_store
+from pytest_authserver import Browser
 from tests.run.conftest import Group, Start, fetch, kill, until
 from tests.servers.process import free_port
 
@@ -45,6 +48,19 @@ def assert_serves(ports: dict[str, str]) -> None:
     assert fetch(f"http://[::1]:{ports['RESOURCESERVER_PORT']}/health/ready")[0] == 200
 
 
+def assert_a_logout_at_the_provider_ends_the_session_of_the_daybook(ports: dict[str, str]) -> None:
+    issuer, web = (f"http://localhost:{ports[f'{name}_PORT']}" for name in ("AUTHSERVER", "BFF"))
+    with httpx2.Client(trust_env=False, timeout=60) as http:
+        browser = Browser(http, issuer)
+        page = browser.log_in(browser.visit(f"{web}/bff/login"), "alice", PASSWORD)
+        back = browser.allow(page).location
+        assert back is not None
+        assert http.get(back).status_code == 303
+        assert http.get(f"{web}/bff/user").status_code == 200
+        browser.submit(browser.visit("/logout"), "logout-confirm")
+        until(lambda: http.get(f"{web}/bff/user").status_code == 401)
+
+
 def test_everything_starts_and_ends_and_follows_its_ports(start: Start, ports: dict[str, str], tmp_path: Path):
     demo = start("demo", **ports)
     demo.says("begin here")
@@ -71,6 +87,7 @@ def test_everything_starts_and_ends_and_follows_its_ports(start: Start, ports: d
     again.says("begin here")
     assert_serves(moved)
     assert redirect_uris(folder) == (f"http://localhost:{moved['BFF_PORT']}/bff/callback",)
+    assert_a_logout_at_the_provider_ends_the_session_of_the_daybook(moved)
     kill(again.pid, signal.SIGTERM)
     assert again.wait() == 0
     again.is_gone()

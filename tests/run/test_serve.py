@@ -6,15 +6,21 @@ import signal
 import socket
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
+from authserver import clock
 from authserver.cli import workers
+from authserver.crypto import Sealer
+from authserver.manage import clients
 from authserver.settings import Settings
-from authserver.store import open_store
-from tests.run.conftest import SECRET_KEY, Start, fetch, kill, until
+from authserver.store import Store, open_store
+from tests.following import Told, streaming
+from tests.run.conftest import PATIENCE, SECRET_KEY, Start, fetch, kill, until
 from tests.servers.process import free_port
 
 
@@ -123,6 +129,55 @@ def test_half_sent_requests_do_not_stop_a_worker(start: Start, environ: dict[str
     server.is_gone()
     for connection in held:
         connection.close()
+
+
+def follower(environ: dict[str, str]) -> tuple[Store, httpx2.Client]:
+    """The store of the deployment, and how a resource server calls it."""
+    store = open_store(Settings(development=True, database_url=environ["AUTHSERVER_DATABASE_URL"]))
+    secret = "s" * 40
+    members = {"client_id": "follower", "client_secret": secret, "grant_types": ["client_credentials"]}
+    clients.register(
+        store, Sealer(SECRET_KEY, ()), {**members, "resource_server_for": ["https://api.test/"]}, actor="test"
+    )
+    return store, httpx2.Client(auth=("follower", secret), trust_env=False, timeout=PATIENCE)
+
+
+def test_revocations_stream_and_hold_up_nobody(start: Start, environ: dict[str, str]):
+    environ |= {"AUTHSERVER_WORKERS": "1", "AUTHSERVER_THREADS": "8"}
+    store, http = follower(environ)
+    server = start("serve", "--development", **environ)
+    fetch(url(environ))
+    at = url(environ, "")
+    with ExitStack() as streams:
+        streams.callback(http.close)
+        first, second, third = (streams.enter_context(streaming(http, at)) for _ in range(3))
+        # Of eight threads two may be held; the third follower gets what there is, and comes again.
+        for stream in (first, second, third):
+            assert stream.read() == [Told("0.0", "reset", {})]
+        third.end()
+        for _ in range(20):
+            assert fetch(url(environ))[0] == 200
+        store.tokens.revoke_jti("told", clock.now() + clock.HOUR)
+        told = first.next()
+        assert [event.description for event in told] == [{"jti": "told"}]
+        assert second.next() == told
+        # A follower that goes away makes room.
+        second.answer.close()
+        until(lambda: goes_on(http, at, told[0].id))
+        # Nor do streams keep the server from ending; they come to their own end.
+        kill(server.pid, signal.SIGTERM)
+        first.end()
+    assert server.wait() == 0
+    server.is_gone()
+    assert "Traceback" not in server.output
+    store.close()
+
+
+def goes_on(http: httpx2.Client, at: str, last: str) -> bool:
+    """Say whether a follower finds a place."""
+    with streaming(http, at, last) as stream:
+        assert stream.read() == []
+        return stream.read() == []
 
 
 def test_a_head_without_end_is_refused(start: Start, environ: dict[str, str]):

@@ -69,7 +69,7 @@ def an_access_token(name: str = "access", **more: Any) -> AccessTokenRow:
         sub="sub-1",
         audience="https://api.example/books",
         scope="books",
-        claims='{"iss":"x"}',
+        claims=f'{{"jti":"{name}"}}',
         issued_at=now,
         expires_at=now + 10 * MINUTE,
     )

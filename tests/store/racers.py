@@ -136,6 +136,9 @@ ACTS: dict[str, Callable[[Store, str], Any]] = {
     "first_time": lambda store, name: store.ephemeral.first_time("first", name, 2**60),
     "count": lambda store, name: store.ephemeral.count("count", name, 10**12),
     "born_at": lambda store, _name: store.ephemeral.born_at(),
+    "status": lambda store, name: store.statuses.add(
+        jti=name, grant_id=None, client_id="client", sub="client", issued_at=0, expires_at=2**60
+    ),
     "mixed": disable_and_redeem,
 }
 

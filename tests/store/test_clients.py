@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from authserver.clock import MINUTE
+from authserver.clock import MINUTE, SECOND
 from authserver.records import ClientSecret
 from authserver.store import Conflict, Store
 from authserver.store.clients import make_client
@@ -46,6 +46,13 @@ def test_typed_members_are_read_from_the_metadata_and_null_means_default():
     assert not client.require_pkce
     assert make_client("c", {}).resources is None
     assert client.metadata["unknown_member"] == 1
+
+
+def test_clients_come_in_pages_by_their_ids(store: Store):
+    for client_id in ("b", "d", "a", "c"):
+        store.clients.add(a_client(client_id), EVENT)
+    pages = [store.clients.page(after, 2) for after in ("", "b", "d")]
+    assert [[client.client_id for client in page] for page in pages] == [["a", "b"], ["c", "d"], []]
 
 
 def test_a_client_id_is_taken_once(store: Store):
@@ -100,6 +107,23 @@ def test_a_disabled_client_loses_its_grants_and_tokens_for_good(store: Store, st
     assert store.grants.redeem(digest("code"), "client") is None
     store.tokens.add(an_access_token("new", grant_id=None, sub="client", now=still.time))
     assert store.tokens.find(digest("new"))
+
+
+def test_a_jwt_of_the_second_in_which_its_client_was_disabled_does_not_come_back(store: Store, still: StillClock):
+    furnish(store)
+    second = (NOW // SECOND + 1) * SECOND
+
+    def lives(issued_at: int) -> bool:
+        jwt = {"jti": "j", "grant_id": None, "client_id": "client", "sub": "client"}
+        return store.tokens.find_jwt(**jwt, issued_at=issued_at) is not None
+
+    still.time = second + 5
+    assert lives(second)
+    assert store.clients.set_disabled("client", True, EVENT)
+    still.move(SECOND)
+    assert store.clients.set_disabled("client", False, EVENT)
+    assert not lives(second)
+    assert lives(second + SECOND)
 
 
 def test_a_deleted_client_takes_everything_with_it_and_a_namesake_revives_nothing(store: Store, still: StillClock):

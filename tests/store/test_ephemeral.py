@@ -37,6 +37,16 @@ def test_a_live_item_is_not_overwritten_and_an_expired_one_is(ephemeral: Ephemer
     assert item.value == "second"
 
 
+def test_what_the_database_holds_of_a_space_comes_in_pages_by_key(store: Store, still: StillClock):
+    for number, key in enumerate(("c", "a", "b", "d")):
+        store.single_use.put("space", key, str(number), END - (key == "d"), "owner")
+    store.single_use.put("other", "aa", "", END)
+    first = store.single_use.all("space", "", 2)
+    assert [(key, item.value, item.owner) for key, item in first] == [("a", "1", "owner"), ("b", "2", "owner")]
+    still.move(MINUTE - 1)
+    assert [key for key, _ in store.single_use.all("space", "b", 5)] == ["c"]
+
+
 def test_an_item_is_swapped_only_at_the_version_that_was_read(ephemeral: Ephemeral, still: StillClock):
     ephemeral.put("space", "key", "a", END, "owner")
     first = ephemeral.get("space", "key")

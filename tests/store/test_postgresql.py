@@ -113,7 +113,7 @@ def test_values_that_do_not_fit_are_refused_when_written_and_unknown_when_read(p
         assert store.clients.get(value) is None
         assert store.users.by_login(value) is None
         assert store.sessions.of_user(value, 0) == ()
-        assert not store.tokens.jwt_lives(jti=value, grant_id=None, client_id="c", sub="s", issued_at=0)
+        assert not store.tokens.find_jwt(jti=value, grant_id=None, client_id="c", sub="s", issued_at=0)
         with pytest.raises(BadValue):
             store.tokens.revoke_jti(value, 1)
         with pytest.raises(BadValue):

@@ -137,6 +137,11 @@ def check_ephemeral(url: str, redis_url: str | None, race: Race) -> None:
     store.close()
 
 
+def test_everybody_who_enters_a_token_gets_a_place_of_its_own(store: Store, race: Race):
+    rounds = race([("status", name) for name in names_of("token")])
+    assert len({place for places in rounds for place in places}) == PROCESSES * ROUNDS
+
+
 def test_verbs_that_cross_each_other_all_finish(store: Store, race: Race):
     furnish(store)
     now = clock.now()

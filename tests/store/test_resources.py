@@ -9,6 +9,7 @@ from authserver.store import Conflict, Store
 from tests.store.makers import EVENT, NOW
 
 BOOKS = Resource("https://api.example/books", "Books", (Scope("books", "Read your books"),), "jwt", 300, "ES256")
+KEY = {"alg": "ECDH-ES", "enc": "A256GCM", "jwks": {"keys": [{"kty": "EC"}]}}
 
 
 @pytest.mark.usefixtures("still")
@@ -18,6 +19,18 @@ def test_a_resource_comes_back_as_it_was_added(store: Store):
     assert store.resources.get(BOOKS.identifier + "/") is None
     with pytest.raises(Conflict):
         store.resources.add(BOOKS, EVENT)
+
+
+def test_how_its_tokens_are_protected_is_kept_and_can_be_changed(store: Store):
+    protected = replace(BOOKS, encryption=KEY, status_list=True)
+    store.resources.add(protected, EVENT)
+    found = store.resources.get(BOOKS.identifier)
+    assert found is not None
+    assert (found.encryption, found.status_list) == (KEY, True)
+    store.resources.update(replace(protected, encryption=None, status_list=False), EVENT)
+    found = store.resources.get(BOOKS.identifier)
+    assert found is not None
+    assert (found.encryption, found.status_list) == (None, False)
 
 
 def test_a_resource_is_updated_and_deleted(store: Store):

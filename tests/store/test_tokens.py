@@ -79,11 +79,11 @@ def test_every_token_dies_with_its_grant(store: Store, still: StillClock, death:
     store.grants.redeem(digest("code"), "client")
     store.tokens.add(an_access_token(), a_refresh_token())
     jwt = {"jti": "j", "grant_id": "grant", "client_id": "client", "sub": "sub-1", "issued_at": NOW}
-    assert store.tokens.jwt_lives(**jwt)
+    assert store.tokens.find_jwt(**jwt)
     still.move(SECOND)
     death(store)
     assert store.tokens.find(ACCESS) is None
-    assert not store.tokens.jwt_lives(**jwt)
+    assert not store.tokens.find_jwt(**jwt)
     state = store.tokens.find_refresh(REFRESH)
     assert state is None or not state.alive
     assert rotate(store).outcome == "refused"
@@ -103,7 +103,7 @@ def test_offline_tokens_outlive_their_session(store: Store, still: StillClock):
 def test_a_token_whose_grant_is_gone_is_dead(tokens: Store):
     tokens.tokens.add(an_access_token("orphan", grant_id="gone"))
     assert tokens.tokens.find(digest("orphan")) is None
-    lives = tokens.tokens.jwt_lives(jti="j", grant_id="gone", client_id="client", sub="sub-1", issued_at=NOW)
+    lives = tokens.tokens.find_jwt(jti="j", grant_id="gone", client_id="client", sub="sub-1", issued_at=NOW)
     assert not lives
 
 
@@ -112,8 +112,8 @@ def test_a_clients_own_token_names_no_grant(tokens: Store):
     found = tokens.tokens.find(digest("own"))
     assert found
     assert (found.grant_id, found.sub) == (None, "client")
-    assert tokens.tokens.jwt_lives(jti="j", grant_id=None, client_id="client", sub="client", issued_at=NOW)
-    assert not tokens.tokens.jwt_lives(jti="j", grant_id=None, client_id="none", sub="client", issued_at=NOW)
+    assert tokens.tokens.find_jwt(jti="j", grant_id=None, client_id="client", sub="client", issued_at=NOW)
+    assert not tokens.tokens.find_jwt(jti="j", grant_id=None, client_id="none", sub="client", issued_at=NOW)
 
 
 def test_one_access_token_is_revoked_by_its_own_client_only(tokens: Store, still: StillClock):
@@ -130,16 +130,16 @@ def test_one_jwt_is_revoked_by_its_jti(tokens: Store):
     jwt = {"grant_id": "grant", "client_id": "client", "sub": "sub-1", "issued_at": NOW}
     tokens.tokens.revoke_jti("j", NOW + MINUTE)
     tokens.tokens.revoke_jti("j", NOW + MINUTE)
-    assert not tokens.tokens.jwt_lives(jti="j", **jwt)
-    assert tokens.tokens.jwt_lives(jti="k", **jwt)
+    assert not tokens.tokens.find_jwt(jti="j", **jwt)
+    assert tokens.tokens.find_jwt(jti="k", **jwt)
 
 
 def test_a_jwt_of_the_second_in_which_a_user_changed_is_not_held_against_it(tokens: Store, still: StillClock):
     still.move(SECOND + 400_000)
     tokens.credentials.replace("sub-1", "password", "x", EVENT)
     jwt = {"jti": "j", "grant_id": None, "client_id": "client", "sub": "sub-1"}
-    assert tokens.tokens.jwt_lives(issued_at=NOW + SECOND, **jwt)
-    assert not tokens.tokens.jwt_lives(issued_at=NOW, **jwt)
+    assert tokens.tokens.find_jwt(issued_at=NOW + SECOND, **jwt)
+    assert not tokens.tokens.find_jwt(issued_at=NOW, **jwt)
 
 
 # Refresh tokens (RFC 9700 4.14.2)

@@ -94,7 +94,7 @@ def test_a_disabled_user_loses_everything_for_good(store: Store, still: StillClo
     assert store.sessions.of_browser(b"b" * 32, 0) == ()
     assert store.grants.redeem(digest("code"), "client") is None
     assert store.tokens.find(digest("access")) is None
-    assert not store.tokens.jwt_lives(jti="j", grant_id=None, client_id="client", sub="sub-1", issued_at=NOW - 10**6)
+    assert not store.tokens.find_jwt(jti="j", grant_id=None, client_id="client", sub="sub-1", issued_at=NOW - 10**6)
 
 
 def test_a_new_password_ends_sessions_and_grants_but_keeps_the_session_it_was_set_in(store: Store, still: StillClock):

@@ -84,6 +84,7 @@ class Site:
             secret_key=SECRET_KEY,
             trusted_proxies=("127.0.0.1",),
             mtls=self.mtls,
+            features={"management_api": True},
         )
         self.world.resource(API, "api:read")
         self.issuer = self.world.issuer
@@ -94,6 +95,7 @@ class Site:
             "AUTHSERVER_SECRET_KEY": SECRET_KEY,
             "AUTHSERVER_TRUSTED_PROXIES": "127.0.0.1",
             "AUTHSERVER_WORKERS": "1",
+            "AUTHSERVER_FEATURES__MANAGEMENT_API": "true",
             **{f"AUTHSERVER_MTLS__{name.upper()}": str(value) for name, value in self.mtls.items()},
             **_CHEAP,
         }
@@ -134,6 +136,19 @@ class Site:
             trusted=True,
             **metadata,
         )
+
+    def manages(self, at: str) -> list[int]:
+        """Return the statuses of the management API at this place for a bound token: its certificate, another, none."""
+        resource = f"{self.issuer}/manage"
+        metadata = {"grant_types": ["client_credentials"], "redirect_uris": None, "resources": [resource]}
+        client = self.by_subject(scope="manage:clients:read", **metadata)
+        asked = {"grant_type": "client_credentials", "client_id": client.client_id, "resource": resource}
+        bearer = {"Authorization": f"Bearer {self.post(f'{at}/token', LEAF, **asked).json()['access_token']}"}
+        statuses = []
+        for certificate in (LEAF, OTHER, None):
+            with self.http(certificate, headers=bearer) as http:
+                statuses.append(http.get(f"{at}/manage/clients").status_code)
+        return statuses
 
     def by_key_set(self, certificate: Certificate) -> RegisteredClient:
         """Register a client for self_signed_tls_client_auth with bound tokens."""

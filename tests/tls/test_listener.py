@@ -20,9 +20,11 @@ from authserver.sections import Mtls
 from authserver.settings import Settings
 from pytest_authserver import RegisteredClient
 from tests.certificates import Certificate
+from tests.following import streaming
 from tests.run.conftest import Group, until
 from tests.servers.process import free_port
 from tests.tls.conftest import EXPIRED, HEADER, ITSELF, LEAF, OTHER, SELF, SITE, STRANGER, Site, cnf
+from tests.world import API
 
 
 def ask(
@@ -71,6 +73,10 @@ def test_userinfo_holds_a_token_to_the_connection(site: Site, carla: User):
     for certificate, status in ((LEAF, 200), (OTHER, 401), (None, 401)):
         with site.http(certificate) as http:
             assert http.get(f"{site.own}/userinfo", headers=bearer).status_code == status
+
+
+def test_the_management_api_holds_a_token_to_the_connection(site: Site):
+    assert site.manages(site.own) == [200, 401, 401]
 
 
 def test_without_a_certificate_one_may_come_in_and_is_nobody(site: Site, known: RegisteredClient):
@@ -246,14 +252,19 @@ def test_half_handshakes_and_half_bodies_hold_their_threads_for_a_bounded_time(t
     group = Group([sys.executable, "-c", code, "serve"], tmp_path, {**made.environ, "AUTHSERVER_THREADS": "8"})
     try:
         group.says("asking for client certificates on")
-        client = made.by_subject()
-        for half in (_half_a_handshake, _half_a_body):
-            held = [half(made) for _ in range(8)]
-            # Idle ones hold no thread at all.
-            silent = [socket.create_connection(("127.0.0.1", made.ports.own), 30) for _ in range(50)]
-            assert ask(made, client).status_code == 200
-            for connection in (*held, *silent):
-                connection.close()
+        client = made.by_subject(resource_server_for=[API])
+        with made.http(LEAF) as http, streaming(http, made.own, client_id=client.client_id) as stream:
+            assert stream.read() is not None
+            for half in (_half_a_handshake, _half_a_body):
+                held = [half(made) for _ in range(8)]
+                # Idle ones hold no thread at all.
+                silent = [socket.create_connection(("127.0.0.1", made.ports.own), 30) for _ in range(50)]
+                assert ask(made, client).status_code == 200
+                for connection in (*held, *silent):
+                    connection.close()
+            # What is still being answered after that time is not what keeps others waiting.
+            made.world.store.tokens.revoke_jti("told", 2**60)
+            assert [told.description for told in stream.next()] == [{"jti": "told"}]
         assert "Traceback" not in group.output, group.output
     finally:
         group.close()
@@ -285,7 +296,11 @@ def test_its_processes_end_with_the_others(tmp_path: Path, number: signal.Signal
         client = made.by_subject()
         assert ask(made, client).status_code == 200
         assert len(group.members()) == 4
-        os.killpg(group.pid, number)
+        follower = made.by_subject(resource_server_for=[API])
+        with made.http(LEAF) as http, streaming(http, made.own, client_id=follower.client_id) as stream:
+            stream.read()
+            os.killpg(group.pid, number)
+            stream.end()  # which is no cut
         assert group.wait() == 0, group.output
         group.is_gone()
         assert "Traceback" not in group.output

@@ -296,6 +296,10 @@ def _status(site: Site, client: RegisteredClient, server_name: str, host: str) -
         return int(wrapped.recv(4096).split()[1])
 
 
+def test_the_management_api_holds_a_token_to_the_connection(proxied: Site):
+    assert proxied.manages(proxied.alias) == [200, 401, 401]
+
+
 def test_nothing_but_the_aliases_is_served_where_certificates_are_asked_for(proxied: Site):
     with proxied.http(LEAF) as http:
         for path in (

@@ -16,11 +16,14 @@ from pytest_authserver.live import serving
 from pytest_authserver.records import RegisteredClient
 from pytest_authserver.server import PASSWORD, AuthServer
 from tests.authenticator import Authenticator
+from tests.backchannel import GRANT_TYPE as CIBA
 from tests.devices import begin, device_client
 from tests.servers.chromium import running_chromium
 
 LOOKS = {"phone": (375, 740), "desktop": (1280, 800), "small": (320, 568)}
+LIMITS = {"sign_in_per_address": 1000, "ciba_open_per_user": 1000, "ciba_requests_per_user": 1000}
 _NUMBERS = count()
+_SECRETS: dict[str, str] = {}
 FOLDER = Path("var/screenshots")
 
 
@@ -28,7 +31,7 @@ def main(wanted: list[str]) -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory() as folder,
-        serving(Path(folder), limits={"sign_in_per_address": 1000}, authorization_details_types=DETAILS) as server,
+        serving(Path(folder), limits=LIMITS, **SETTINGS) as server,
         running_chromium() as chromium,
     ):
         world(server)
@@ -69,6 +72,13 @@ DETAILS = {
 }
 
 
+SETTINGS: dict[str, Any] = {
+    "features": {"ciba": True},
+    "ciba": {"fresh_seconds": 60},
+    "authorization_details_types": DETAILS,
+}
+
+
 def world(server: AuthServer) -> None:
     server.user("alice", name="Alice Example", phone_number="+31 20 555 0100", locale="en-NL")
     server.user("bob")
@@ -86,6 +96,10 @@ def world(server: AuthServer) -> None:
         "tos_uri": "https://photos.example/terms",
     }
     server.client(client_id="photos", client_name="Holiday Photos", **members)
+    till = {"grant_types": [CIBA], "redirect_uris": None, "backchannel_token_delivery_mode": "poll"}
+    _SECRETS["till"] = server.client(
+        client_id="till", client_name="Corner shop", scope=members["scope"], **till
+    ).client_secret
     device_client(server, client_id="frame", client_name="Kitchen picture frame", scope=members["scope"])
 
 
@@ -266,6 +280,45 @@ def offer(server: AuthServer, page: Page) -> None:
     log_in(page)
 
 
+def ask(server: AuthServer, **parameters: str) -> str:
+    """Ask a new user something; return the user's name."""
+    name = f"carla-{next(_NUMBERS)}"
+    server.user(name)
+    till = RegisteredClient("till", _SECRETS["till"], "", {})
+    for message in ("Till 4, 12.50 EUR", "Till 2, a very long message that somebody has to compare word for word."):
+        sent = {"scope": "openid profile photos:read offline_access", "resource": "https://api.example"}
+        server.post("/bc-authorize", till, login_hint=name, binding_message=message, **sent, **parameters)
+    return name
+
+
+def requests(server: AuthServer, page: Page) -> None:
+    page.goto(f"{server.issuer}/account/requests")
+    log_in(page, ask(server))
+    page.wait_for_selector("#look-again")
+
+
+def request(server: AuthServer, page: Page) -> None:
+    requests(server, page)
+    page.click("main .row .button >> nth=0")
+    page.wait_for_selector("#request-allow")
+
+
+def request_again(server: AuthServer, page: Page) -> None:
+    requests(server, page)
+    with server.later(61):
+        page.click("main .row .button >> nth=0")
+        page.wait_for_selector("#request-sign-in")
+
+
+def request_done(button: str) -> Callable[[AuthServer, Page], None]:
+    def show(server: AuthServer, page: Page) -> None:
+        request(server, page)
+        page.click(button)
+        page.wait_for_selector("#look-again")
+
+    return show
+
+
 def logged_out(server: AuthServer, page: Page) -> None:
     account("/logout")(server, page)
     page.click("#logout-confirm")
@@ -293,6 +346,11 @@ PAGES: dict[str, Callable[[AuthServer, Page], None]] = {
     "password_refused": password_refused,
     "sessions": account("/account/sessions"),
     "apps": apps,
+    "requests": requests,
+    "request": request,
+    "request_again": request_again,
+    "request_allowed": request_done("#request-allow"),
+    "request_denied": request_done("#request-deny"),
     "logout": account("/logout"),
     "logged_out": logged_out,
     "second_factor_set_up": set_up_page,

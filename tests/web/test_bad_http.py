@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterator
+from itertools import product
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from authserver import registry
 from pytest_authserver import AuthServer
+from tests.web.good_requests import EVERYTHING
 
 FORM = "application/x-www-form-urlencoded"
 PATHS = [path for _, path, _, _ in registry.ENDPOINTS] + [
@@ -47,6 +49,8 @@ HEADERS = [
     "HTTP_X_REQUEST_ID",
     "HTTP_X_FORWARDED_FOR",
     "HTTP_SEC_FETCH_SITE",
+    "HTTP_DPOP",
+    "HTTP_X_CLIENT_CERT",
     "CONTENT_TYPE",
     "REMOTE_ADDR",
 ]
@@ -54,7 +58,11 @@ HEADERS = [
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AuthServer]:
-    settings: dict[str, Any] = {"trusted_proxies": "127.0.0.1"}
+    settings: dict[str, Any] = {
+        "features": EVERYTHING,
+        "trusted_proxies": "127.0.0.1",
+        "mtls": {"certificate_header": "X-Client-Cert"},
+    }
     if request.param == "postgresql":
         settings["database_url"] = request.getfixturevalue("postgres").create()
     made = AuthServer(tmp_path_factory.mktemp("bad-http"), **settings)
@@ -104,10 +112,9 @@ def call(
     return int(status[:3]), headers, content
 
 
-@pytest.mark.parametrize("value", STRANGE, ids=lambda value: ascii(value)[1:20])
 @pytest.mark.parametrize("path", PATHS)
-def test_strange_bytes_in_any_header_are_never_a_failure(server: AuthServer, path: str, value: str) -> None:
-    for header in HEADERS:
+def test_strange_bytes_in_any_header_are_never_a_failure(server: AuthServer, path: str) -> None:
+    for header, value in product(HEADERS, STRANGE):
         for method in ("GET", "POST", "OPTIONS"):
             for prefix in ("", "Basic ", "Bearer ", "authserver="):
                 if prefix and header not in {"HTTP_AUTHORIZATION", "HTTP_COOKIE"}:
@@ -145,9 +152,9 @@ def test_a_body_shorter_than_it_says_is_refused(server: AuthServer) -> None:
 
 
 @pytest.mark.parametrize("method", ["", "G\x00T", "CONNECT", "PROPFIND", "X" * 1000])
-@pytest.mark.parametrize("path", PATHS)
-def test_a_method_that_nobody_knows_is_refused(server: AuthServer, path: str, method: str) -> None:
-    assert 400 <= call(server, method, path)[0] < 500
+def test_a_method_that_nobody_knows_is_refused(server: AuthServer, method: str) -> None:
+    for path in PATHS:
+        assert 400 <= call(server, method, path)[0] < 500, path
 
 
 def test_options_answers_without_authentication_and_names_the_methods(server: AuthServer) -> None:

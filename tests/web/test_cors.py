@@ -105,7 +105,8 @@ def test_pages_and_introspection_are_for_no_other_origin(
 
 def test_every_endpoint_is_decided_upon():
     names = {name for name, *_ in registry.ENDPOINTS}
-    assert names == registry.CORS_ANY | registry.CORS_REGISTERED | {"introspection", "client_configuration"}
+    none = {"introspection", "client_configuration", "revocation_events", "backchannel_authentication", "management"}
+    assert names == registry.CORS_ANY | registry.CORS_REGISTERED | none
 
 
 def test_the_origins_of_a_client_that_is_switched_off_count_no_more(authserver: AuthServer, spa: RegisteredClient):

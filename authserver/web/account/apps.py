@@ -6,7 +6,8 @@ from flask import Response, make_response, render_template, request, url_for
 
 from authserver.identity import accounts
 from authserver.oauth.server import Server
-from authserver.oidc.consent import SENTENCES
+from authserver.oidc import claims_request
+from authserver.oidc.consent import SENTENCES, sentences
 from authserver.web import context
 from authserver.web import security as protection
 from authserver.web.account.visitor import blueprint, sign_in_first, visitor
@@ -19,7 +20,7 @@ class App:
     client_id: str
     name: str
     since: int
-    scopes: dict[str, None]
+    allowed: dict[str, None]  # in words
     resources: dict[str, None]
     offline: bool = False
 
@@ -34,7 +35,6 @@ def show() -> Response:
         "account/apps.html",
         session=person.session,
         apps=apps_of(context.server(), person.session.sub),
-        sentences=_sentences(context.server()),
         token=person.token("apps"),
     )
     return make_response(page)
@@ -54,28 +54,31 @@ def submit() -> Response:
 def apps_of(server: Server, sub: str) -> list[App]:
     """Return the applications with a remembered consent or a grant in force, the newest first."""
     found: dict[str, App] = {}
+    words = sentences(server)
     for consent in server.store.consents.of_user(sub):
-        _add(server, found, consent.client_id, consent.created_at, consent.scope, consent.resource)
+        app = _add(server, found, consent.client_id, consent.created_at, consent.resource)
+        app.allowed.update(_in_words(words, consent.scope.split()))
     for grant in server.store.grants.of_user(sub):
-        app = _add(server, found, grant.client_id, grant.created_at, grant.scope, *grant.resources.split())
+        app = _add(server, found, grant.client_id, grant.created_at, *grant.resources.split())
+        single = claims_request.values(server, grant.scope, grant.claims)
+        app.allowed.update(_in_words(words, [*grant.scope.split(), *single]))
         app.offline = app.offline or bool(grant.offline)
     return sorted(found.values(), key=lambda app: -app.since)
 
 
-def _sentences(server: Server) -> dict[str, str]:
-    return {scope.name: scope.description for row in server.resources() for scope in row.scopes} | SENTENCES
+def _in_words(words: dict[str, str], named: list[str]) -> dict[str, None]:
+    # What concerns the person first, in the order of the consent page.
+    ordered = [*(name for name in SENTENCES if name in named), *named]
+    return dict.fromkeys(words.get(name, name) for name in ordered if name != "offline_access")
 
 
-def _add(server: Server, found: dict[str, App], client_id: str, since: int, scope: str, *resources: str) -> App:
+def _add(server: Server, found: dict[str, App], client_id: str, since: int, *resources: str) -> App:
     app = found.get(client_id)
     if app is None:
         client = server.store.clients.get(client_id)
         name = client.client_name if client and client.client_name else client_id
         app = found[client_id] = App(client_id, name, since, {}, {})
     app.since = min(app.since, since)
-    # What concerns the person first, in the order of the consent page.
-    named = scope.split()
-    app.scopes.update(dict.fromkeys([*(name for name in SENTENCES if name in named), *named]))
     for identifier in filter(None, resources):
         resource = server.resource(identifier)
         app.resources[resource.name if resource else identifier] = None

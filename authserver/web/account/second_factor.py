@@ -7,12 +7,12 @@ from flask import Response, abort, make_response, render_template, request, url_
 from markupsafe import Markup
 
 from authserver.identity import login, second_factor
-from authserver.identity.sessions import Browser, new_browser
+from authserver.identity.sessions import Browser
 from authserver.oidc import interaction
 from authserver.oidc.interaction import Interaction
 from authserver.web import context
 from authserver.web import security as protection
-from authserver.web.account.visitor import Visitor, blueprint, visitor
+from authserver.web.account.visitor import Visitor, blueprint, sign_in_again, visitor
 from authserver.web.login import delayed
 from authserver.web.second_factor import EMPTY, REFUSED
 
@@ -98,13 +98,7 @@ def _waiting(browser: Browser | None) -> Interaction | None:
 
 def _again() -> Response:
     """Send somebody to sign in anew and come back."""
-    browser = context.browser()
-    known = browser or new_browser()
-    on = url_for("account.second_factor", interaction=request.args.get("interaction"))
-    response = protection.see_other(url_for("login.show", again=1, **protection.way_on(known, on)))
-    if browser is None:
-        protection.set_browser_cookie(response, context.server().settings, known)
-    return response
+    return sign_in_again(url_for("account.second_factor", interaction=request.args.get("interaction")))
 
 
 def _page(person: Visitor, *, problem: str | None = None, status: int | None = None) -> Response:

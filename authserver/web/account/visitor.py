@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from flask import Blueprint, Response, url_for
 
-from authserver.identity.sessions import Browser
+from authserver.identity.sessions import Browser, new_browser
 from authserver.records import Session
 from authserver.web import context
 from authserver.web import security as protection
@@ -31,6 +31,16 @@ def visitor() -> Visitor | None:
     """Return the signed-in person, or None."""
     browser, sessions = context.browser(), context.sessions()
     return Visitor(browser, sessions[0]) if browser is not None and sessions else None
+
+
+def sign_in_again(on: str) -> Response:
+    """Send somebody to sign in anew and come back to a page of ours."""
+    browser = context.browser()
+    known = browser or new_browser()
+    response = protection.see_other(url_for("login.show", again=1, **protection.way_on(known, on)))
+    if browser is None:
+        protection.set_browser_cookie(response, context.server().settings, known)
+    return response
 
 
 def sign_in_first() -> Response:

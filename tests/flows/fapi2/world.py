@@ -23,7 +23,7 @@ def fapi_server(folder: Path, **settings: Any) -> Iterator[AuthServer]:
     authorities = folder / "authorities.pem"
     authorities.write_text(_AUTHORITY.pem)
     mtls = {"certificate_header": CERTIFICATE, "ca_file": authorities, "base_url": "https://mtls.test"}
-    limits = {"pushed_requests": 10_000}
+    limits = {"pushed_requests": 10_000, **settings.pop("limits", {})}
     server = AuthServer(folder, limits=limits, trusted_proxies=("127.0.0.1",), mtls=mtls, **settings)
     yield server
     server.close()

@@ -1,0 +1,45 @@
+"""``authserver session``."""
+
+import json
+
+from authserver.clock import HOUR, now
+from authserver.records import Event
+from authserver.store import Store
+from tests.cli.conftest import Run
+
+
+def _sign_in(store: Store, sid: str) -> None:
+    user = store.users.by_login("alice")
+    assert user is not None
+    store.sessions.start(
+        sid=sid,
+        browser=sid.encode(),
+        sub=user.sub,
+        acr="urn:authserver:pwd",
+        amr="pwd",
+        user_agent="Firefox\x1b[31m",
+        address="192.0.2.1",
+        expires_at=now() + HOUR,
+        event=Event("sign_in.succeeded", user.sub, sub=user.sub),
+    )
+
+
+def test_sessions_are_listed_and_ended_one_by_one_or_all(run: Run, store: Store):
+    run("user", "add", "alice")
+    assert json.loads(run("session", "list", "alice", "--json").stdout) == []
+    for sid in ("first", "second", "third"):
+        _sign_in(store, sid)
+    table = run("session", "list", "alice").stdout
+    assert "first" in table
+    assert "\x1b" not in table
+    assert "ended first" in run("session", "end", "first").stdout
+    assert "there is no session" in run("session", "end", "first", status=1).stderr
+    assert "ended 2 sessions" in run("session", "end", "--user", "alice").stdout
+    assert json.loads(run("session", "list", "alice", "--json").stdout) == []
+    assert "no account" in run("session", "list", "bob", status=1).stderr
+    assert {line.event.actor[:4] for line in store.audit.list(0, 100, "session.ended")} == {"cli:"}
+
+
+def test_no_session_is_ended_without_a_name(run: Run):
+    run("session", "end", status=2)
+    run("session", "end", "x", "--user", "alice", status=2)

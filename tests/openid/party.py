@@ -1,0 +1,188 @@
+"""A client that registers itself, and checks of every answer what the certification suite checks of every answer."""
+
+import math
+import secrets
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx2
+
+from authserver.records import User
+from pytest_authserver import AuthServer, Browser, Page, RegisteredClient
+from tests import verified
+from tests.registering import register
+from tests.world import assert_shown
+
+CB = "https://client.test/callback"
+INTERACTION = {"login_required", "interaction_required", "account_selection_required", "consent_required"}
+STANDARD = {"iss", "sub", "aud", "exp", "iat", "auth_time", "acr", "amr", "sid", "nonce", "at_hash", "c_hash", "s_hash"}
+_ALWAYS = {"state", "iss"}
+_OF_TYPE = {"code": {"code"}, "id_token": {"id_token"}, "token": {"access_token", "token_type", "expires_in", "scope"}}
+
+
+@dataclass(frozen=True)
+class Variant:
+    """How the clients of a profile ask, and where they look for the answer."""
+
+    response_type: str = "code"
+    response_mode: str | None = None
+    grant_types: tuple[str, ...] = ("authorization_code",)
+
+    @property
+    def place(self) -> str:
+        """Return where the answer is: query, fragment or form_post."""
+        return self.response_mode or ("query" if self.response_type == "code" else "fragment")
+
+
+_BOTH = ("authorization_code", "implicit")
+VARIANTS = {
+    "basic": Variant(),
+    "form post": Variant(response_mode="form_post"),
+    "code id_token": Variant("code id_token", grant_types=_BOTH),
+    "code token": Variant("code token", grant_types=_BOTH),
+    "code id_token token": Variant("code id_token token", grant_types=_BOTH),
+}
+"""The profiles that have the same list of modules: Basic OP, Form Post OP, Hybrid OP."""
+
+
+@dataclass
+class SignIn:
+    """What a client has in the end: authorization response, token response, and what the ID tokens say."""
+
+    answer: dict[str, str]
+    tokens: dict[str, Any]
+    claims: dict[str, Any]
+    front: dict[str, Any] = field(default_factory=dict)
+
+
+class Party:
+    """A relying party of one variant; what is not said is as the suite does it."""
+
+    def __init__(self, provider: AuthServer, variant: Variant, **metadata: Any) -> None:
+        self.provider, self.variant = provider, variant
+        kinds = {"response_types": [variant.response_type], "grant_types": list(variant.grant_types)}
+        self.registration = register(provider, **{"redirect_uris": [CB], **kinds, **metadata})
+        secret = self.registration.get("client_secret", "")
+        self.redirect_uri: str = self.registration["redirect_uris"][0]
+        self.client = RegisteredClient(self.registration["client_id"], secret, self.redirect_uri, self.registration)
+
+    def request(self, **parameters: Any) -> dict[str, Any]:
+        """Return the parameters of an authorization request; None takes one away."""
+        asked = {"response_type": self.variant.response_type, "response_mode": self.variant.response_mode}
+        return self.provider.request(
+            self.client, **{"scope": "openid", "nonce": secrets.token_urlsafe(12), **asked, **parameters}
+        )
+
+    def ask(self, browser: Browser, **parameters: Any) -> Page:
+        """Make an authorization request and allow what is asked; a sign-in is left to the test."""
+        return browser.authorize(self.request(**parameters))
+
+    def answer(self, page: Page, state: str | None = None) -> dict[str, str]:
+        """Return the parameters of an authorization response that is in the right place, and nowhere else."""
+        if self.variant.place == "form_post":
+            assert (page.location, page.status) == (None, 200), page.location or page.error_code
+            (form,) = [form for form in page.forms if form.action == self.redirect_uri]
+            assert form.method == "post"
+            found = form.fields
+        else:
+            assert page.location is not None, f"{page.status} {page.error_code}"
+            mark = "#" if self.variant.place == "fragment" else "&" if "?" in self.redirect_uri else "?"
+            assert page.location.startswith(self.redirect_uri + mark)
+            assert page.location.count("#") == (mark == "#")
+            found = {name: page.callback[name] for name in page.callback if f"{name}=" not in self.redirect_uri}
+        assert found["iss"] == self.provider.issuer
+        assert state is None or found["state"] == state
+        return found
+
+    def error(self, page: Page) -> str:
+        """Return the error of a refused request, which tells of nothing else."""
+        found = self.answer(page)
+        assert found.keys() <= _ALWAYS | {"error", "error_description"}
+        assert all(text.isascii() and text.isprintable() for text in found.values())
+        return found["error"]
+
+    def redeem(self, answer: dict[str, str], **changes: Any) -> httpx2.Response:
+        """Make the token request for a code, by whatever method the client is registered for."""
+        parameters = {"grant_type": "authorization_code", "code": answer["code"], "redirect_uri": self.redirect_uri}
+        return self.post("/token", **{**parameters, **changes})
+
+    def post(self, path: str, **parameters: Any) -> httpx2.Response:
+        """Post a form with the client's credentials."""
+        if self.registration["token_endpoint_auth_method"] == "client_secret_post":
+            own = {"client_id": self.client.client_id, "client_secret": self.client.client_secret}
+            return self.provider.post(path, **own, **parameters)
+        return self.provider.post(path, self.client, **parameters)
+
+    def sign_in(self, browser: Browser, **parameters: Any) -> SignIn:
+        """Ask and redeem, and check everything on the way."""
+        asked = self.request(**parameters)
+        return self.finish(browser.authorize(asked), asked)
+
+    def finish(self, page: Page, asked: dict[str, Any], **more: Any) -> SignIn:
+        """Redeem what came of a request, and check everything on the way."""
+        answer = self.answer(page, asked.get("state"))
+        assert answer.keys() <= _ALWAYS.union(*(_OF_TYPE[word] for word in asked["response_type"].split()))
+        assert_random(answer["code"])
+        response = self.redeem(answer, **more)
+        tokens = assert_tokens(response)
+        claims = self.claims(tokens["id_token"], asked)
+        done = SignIn(answer, tokens, claims)
+        if "id_token" in answer:
+            done.front = self.claims(answer["id_token"], asked)
+            assert done.front["sub"] == claims["sub"]
+        return done
+
+    def claims(self, id_token: str, asked: dict[str, Any]) -> dict[str, Any]:
+        """Return the claims of an ID token that is good for this client and this request."""
+        claims = verified.read(self.provider, id_token, "RS256")
+        assert (claims["iss"], claims["aud"]) == (self.provider.issuer, self.client.client_id)
+        assert claims.get("nonce") == asked.get("nonce")
+        assert "azp" not in claims
+        assert 0 < len(claims["sub"]) <= 255
+        assert claims["sub"].isascii()
+        assert claims["auth_time"] <= claims["iat"] < claims["exp"]
+        assert abs(claims["iat"] - time.time()) < 300
+        assert claims["acr"]
+        return claims
+
+    def userinfo(self, tokens: dict[str, Any]) -> dict[str, Any]:
+        """Return what the userinfo endpoint tells."""
+        answer = self.provider.get("/userinfo", tokens["access_token"])
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
+        told: dict[str, Any] = answer.json()
+        return told
+
+    def browser(self, user: User | None = None) -> Browser:
+        """Return a new browser, in which this user is signed in."""
+        return self.provider.browser(user)
+
+
+def assert_tokens(response: httpx2.Response) -> dict[str, Any]:
+    """Check a token response; return it."""
+    assert response.status_code == 200, response.text
+    assert response.headers["content-type"] == "application/json"
+    assert response.headers["cache-control"] == "no-store"
+    tokens: dict[str, Any] = response.json()
+    assert tokens["token_type"] == "Bearer"
+    assert tokens["expires_in"] > 0
+    for name in {"access_token", "refresh_token"} & tokens.keys():
+        assert_random(tokens[name])
+    return tokens
+
+
+def assert_random(text: str) -> None:
+    """Check length and measured entropy as the suite does: 128 bits long, 96 bits by the frequency of its letters."""
+    counts, length = Counter(text), len(text)
+    measured = -sum(count * math.log2(count / length) for count in counts.values())
+    assert length * 8 >= 128
+    assert measured >= 96
+    assert text.isascii()
+    assert text.isprintable()
+
+
+def assert_page(page: Page) -> None:
+    """Check that the user reads of the mistake here, and the client gets nothing."""
+    assert_shown(page)
+    assert "form-post" not in page.text
