@@ -12,6 +12,7 @@ until its time is over, few are tried, and those for others come through.
 import logging
 import random
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from threading import Lock, Thread, current_thread
 from time import monotonic
 from typing import Final
@@ -68,8 +69,11 @@ class Deliveries:
                 return
             # A daemon: a slow receiver must not hold up the end of the process, after which another one goes on.
             thread = Thread(target=self._work, name="deliveries", daemon=True)
-            self._threads.add(thread)
-        thread.start()
+            # Before the lock is free: who waits for the threads can only wait for what has begun. A machine that has no
+            # thread to give now is asked again with the next nudge.
+            with suppress(RuntimeError):
+                thread.start()
+                self._threads.add(thread)
 
     def close(self, seconds: float = 2.0) -> None:
         """Take nothing more; give what is under way a moment to end."""

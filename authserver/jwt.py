@@ -27,7 +27,7 @@ _COMPACT_JWE: Final = re.compile(
 )
 _MAX_NESTED: Final = 256  # objects and arrays in one segment, an upper bound of the depth
 _LATEST: Final = 2**53
-_MAX_KEYS: Final = 20
+_MAX_KEYS: Final = 40  # a server like this one has eight algorithms, of up to a few generations each
 _MAX_MEMBER: Final = 1400  # characters; an RSA modulus of 8192 bits has 1366
 # RFC 7517 4.7: base64 with padding, of 8 KiB at the most.
 _CERTIFICATE: Final = re.compile(r"(?:[A-Za-z0-9+/]{4}){1,2730}(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?", re.ASCII)

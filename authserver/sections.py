@@ -371,7 +371,7 @@ class ClaimScope(Section):
     @classmethod
     def _check_claims(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if not PROTOCOL_CLAIMS.isdisjoint(value) or not all(
-            name.isprintable() and 0 < len(name) <= 128 for name in value
+            name.isprintable() and " " not in name and 0 < len(name) <= 128 for name in value
         ):
             msg = "a scope opens claims about a person, not those of the protocol"
             raise ValueError(msg)

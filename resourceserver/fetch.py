@@ -30,6 +30,7 @@ _FAILURES = (
     ValueError,
 )
 _LOST = (httpcore2.RemoteProtocolError, httpcore2.ReadError, httpcore2.WriteError)
+_AGE_DIGITS = 9
 _MAX_AGE = re.compile(r"(?:^|[,\s])max-age=(\d{1,9})(?:$|[,\s])", re.IGNORECASE)
 
 
@@ -39,13 +40,17 @@ class FetchError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What came back: status, media type in lower case without parameters, body, max-age in seconds if stated, ETag."""
+    """What came back: status, media type in lower case without parameters, body, max-age in seconds if stated, ETag.
+
+    `age` is for how many seconds it lay in a cache on the way, as far as that says so (RFC 9111 5.1).
+    """
 
     status: int
     media_type: str
     body: bytes
     max_age: int | None
     etag: str = ""
+    age: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +161,9 @@ class Fetcher:
         found = _MAX_AGE.search(fields.get(b"cache-control", b"").decode("latin-1"))
         max_age = int(found.group(1)) if found else None
         etag = fields.get(b"etag", b"").decode("latin-1")
-        return Reply(response.status, _media_type(fields), bytes(body), max_age, etag)
+        written = fields.get(b"age", b"")
+        age = int(written) if written.isdigit() and len(written) <= _AGE_DIGITS else 0
+        return Reply(response.status, _media_type(fields), bytes(body), max_age, etag, age)
 
     def _pieces(self, response: httpcore2.Response, silence: float) -> Iterator[bytes]:
         pieces = iter(response.iter_stream())

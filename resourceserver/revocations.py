@@ -201,6 +201,8 @@ class Revocations:
             state.changed.notify_all()
             marked = any(isinstance(item, Comment) for item in items)
             if marked and state.caught_up and moment - state.heard > SILENCE:
+                # A busy issuer is not asked again and again.
+                state.caught_up = False
                 raise FetchError("late")
 
     def _tell(self, state: "_State", problem: str, failures: int) -> None:

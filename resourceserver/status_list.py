@@ -226,6 +226,9 @@ class StatusLists:
             reply = self._fetcher.get(kept.uri, headers, accept=MEDIA_TYPE)
         except FetchError as failure:
             raise UnavailableError(f"status list: {failure}") from None
+        # A cache that answers all the same says for how long it has had that (RFC 9111 5.1).
+        if reply.age >= OLDEST:
+            raise UnavailableError("status list: out of a cache")
         if reply.status == 304 and known is not None and len(headers) > 1:
             kept.known = known, asked
         else:

@@ -8,6 +8,8 @@ import pytest
 
 from authserver.records import User
 from pytest_authserver import AuthServer, Page, RegisteredClient
+from tests.details import BANK
+from tests.details import TYPES as TYPES_OF_DETAILS
 from tests.world import API, OTHER_API, SCOPE
 
 TYPES = ("code id_token", "code token", "code id_token token", "id_token", "id_token token")
@@ -23,10 +25,12 @@ def at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AuthServer]:
     server = AuthServer(
         tmp_path_factory.mktemp("hybrid"),
         features={"hybrid": True},
+        authorization_details_types=TYPES_OF_DETAILS,
         registration={"mode": "open", "profile": "oidc"},
     )
     server.resource(API, "api:read", "api:write")
     server.resource(OTHER_API, "other:read", token_format="jwt")
+    server.resource(BANK, "bank:read")
     yield server
     server.close()
 

@@ -203,7 +203,8 @@ class AuthorizationRequest:
     @classmethod
     def load(cls, members: dict[str, Any]) -> "AuthorizationRequest":
         """Read what ``dump`` wrote."""
-        lists = {name: tuple(members[name]) for name in _LISTS}
+        # One that was begun before an upgrade lacks what came with it.
+        lists = {name: tuple(members[name]) for name in _LISTS if name in members}
         return cls(**{**members, **lists, "prompt": frozenset(members["prompt"])})
 
 

@@ -169,13 +169,13 @@ def _id_token(
 
 
 def _open(server: "Server", request: AuthorizationRequest, grant: Grant, code_digest: bytes | None) -> None:
-    """Open the grant that code and tokens belong to; at a second submission it is there, and is still in force."""
+    """Open the grant that code and tokens belong to; at a second submission it is there, the same and in force."""
     ends = grant.created_at + authorization_code.code_seconds(server, request) * SECOND
     try:
         server.store.grants.open(grant, code_digest, None if code_digest is None else ends)
     except Conflict:
         before = server.store.grants.get(grant.grant_id)
-        if before is None or before.sid != grant.sid:
+        if before is None or (before.sid, before.scope) != (grant.sid, grant.scope):
             raise errors.AccessDenied(errors.DENIED) from None
     # Whoever ends the session between its look-up and now has found no grant to revoke, and no redemption looks again.
     if not any(session.sid == grant.sid for session in server.store.sessions.of_user(grant.sub, 0)):

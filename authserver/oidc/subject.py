@@ -60,6 +60,7 @@ class Subjects:
     """What clients call users and their sessions; of pairwise clients this process keeps what it has looked up."""
 
     def __init__(self, server: "Server") -> None:
+        self._server = server
         self._store = server.store
         self._kept: dict[tuple[str, str], PairwiseSubject] = {}
 
@@ -80,7 +81,10 @@ class Subjects:
         return self._store.subjects.find(sector_of(client.metadata), named) or NOBODY
 
     def _pairwise(self, client: Client, sub: str) -> PairwiseSubject | None:
-        """Return how a user is called; None where that is the public way, or this is no user but a client."""
+        """Return how a user is called; None where that is the public way, or this is no user but a client.
+
+        Whoever is gone (a logout may still have to be told) is called as nobody knows them, never by the public name.
+        """
         if not client.pairwise or sub == client.client_id:
             return None
         place = sector_of(client.metadata), sub
@@ -88,9 +92,10 @@ class Subjects:
         if known is None:
             drawn = PairwiseSubject(new_id(), secrets.token_bytes(_KEY_SIZE))
             known = self._store.subjects.of(*place, drawn)
-            if known is not None:
-                self._kept = {} if len(self._kept) >= _KEPT else self._kept
-                self._kept[place] = known
+            if known is None:
+                return None if self._server.query_client(sub) else drawn
+            self._kept = {} if len(self._kept) >= _KEPT else self._kept
+            self._kept[place] = known
         return known
 
 

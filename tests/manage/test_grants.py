@@ -160,8 +160,15 @@ def test_a_jwt_is_entered_by_its_jti(store: Store, grant: Grant):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "x", "a.b.c", crypto.write_handle(crypto.Kind.CODE, b"c" * 32), jwt_with(jti="j", exp=1), jwt_with()]
-    + [jwt_with(jti="j" * 257, exp=2**33)],
+    [
+        "",
+        "x",
+        "a.b.c",
+        crypto.write_handle(crypto.Kind.CODE, b"c" * 32),
+        jwt_with(jti="j", exp=1),
+        jwt_with(),
+        jwt_with(jti="j" * 257, exp=2**33),
+    ],
     ids=["nothing", "a letter", "three letters", "a code", "a JWT that has ended", "a JWT of nothing", "a long jti"],
 )
 def test_what_is_no_token_of_ours_is_refused(store: Store, text: str):

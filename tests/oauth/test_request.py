@@ -35,6 +35,12 @@ def test_a_request_survives_its_way_through_the_store(request_: AuthorizationReq
     assert AuthorizationRequest.load(orjson.loads(orjson.dumps(request_.dump()))) == request_
 
 
+def test_a_request_from_before_an_upgrade_is_read():
+    kept = AuthorizationRequest("client", "https://client.test/", "code", "query", "openid").dump()
+    del kept["essential_acrs"], kept["claims"]
+    assert AuthorizationRequest.load(kept).essential_acrs == ()
+
+
 def test_a_json_answer_is_kept_by_nobody():
     answer = json_answer(400, {"error": "x"}, ("Retry-After", "1"))
     assert (answer.status, answer.body) == (400, b'{"error":"x"}')

@@ -81,6 +81,7 @@ def test_a_client_that_acts_for_itself_cannot_have_it(at: AuthServer):
         {"work": {"description": "See it", "claims": []}},
         {"work": {"description": "See it", "claims": ["sub"]}},
         {"work": {"description": "See it", "claims": ["line\nbreak"]}},
+        {"work": {"description": "See it", "claims": ["x email"]}},  # consent would remember two things
         {"work": {"claims": ["department"]}},
     ],
 )

@@ -10,6 +10,7 @@ import pytest
 from authserver.manage import clients
 from authserver.records import User
 from pytest_authserver import AuthServer, Page, Pkce, RegisteredClient
+from tests import request_objects
 from tests.authenticator import enrol
 from tests.exchanges import ACCESS_TOKEN, GRANT
 from tests.world import assert_sent_back, code_of
@@ -74,6 +75,19 @@ def test_the_parameter_adds_to_the_scope_5_5(authserver: AuthServer, trusted: Re
     userinfo, identity = _told(authserver, _tokens(authserver, trusted, page, pkce))
     assert userinfo == {"nickname": "Dee", "email": user.email, "email_verified": False}
     assert identity == {}
+
+
+def test_in_a_request_object_it_is_an_object_6_1(authserver: AuthServer, user: User):
+    client = request_objects.signing_client(authserver, scope="openid profile")
+    browser = authserver.browser(user)
+    for asked, told in (({"userinfo": {"name": None}}, {"name": "Dora"}), ({"userinfo": []}, None)):
+        pkce = authserver.pkce()
+        signed = request_objects.signed(authserver, client, pkce, scope="openid", claims=asked)
+        page = browser.visit_request({"client_id": client.client_id, "request": signed})
+        if told is None:
+            assert_sent_back(page, "invalid_request", client, state="inside")
+        else:
+            assert _told(authserver, _tokens(authserver, client, page, pkce))[0] == told
 
 
 def test_a_jwt_access_token_opens_the_same_5_5(authserver: AuthServer, user: User):

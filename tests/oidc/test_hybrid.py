@@ -1,5 +1,6 @@
 """Hybrid and Implicit Flow (OpenID Connect Core 1.0, 3.2, 3.3; OAuth 2.0 Multiple Response Types)."""
 
+import json
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -9,6 +10,7 @@ from authserver.manage import sessions, users
 from authserver.records import User
 from pytest_authserver import AuthServer, RegisteredClient
 from tests import encrypted, request_objects, signing
+from tests.details import BANK, PAYMENT
 from tests.front_channel import (
     FRONT,
     NONCE,
@@ -129,6 +131,16 @@ def test_it_is_for_the_resource_that_was_named(at: AuthServer, client: Registere
     asked["resource"] = [API, OTHER_API]
     assert refusal(ask(at, client, alice, "code token", **asked)) == "invalid_target"
     assert "code" in fragment(ask(at, client, alice, "code id_token", **asked))
+
+
+def test_it_is_good_for_the_one_thing_that_was_asked_for(at: AuthServer, alice: User):
+    paying = make(at, authorization_details_types=["payment"])
+    wish = {"scope": None, "authorization_details": json.dumps([PAYMENT])}
+    browser = at.browser(alice)
+    found = fragment(browser.authorize(at.request(paying, response_type="code token", **wish)))
+    assert found.keys() == {"code", "access_token", "token_type", "expires_in", "state", "iss"}
+    told = at.introspect(paying, found["access_token"])
+    assert (told["aud"], told["authorization_details"]) == (BANK, [PAYMENT])
 
 
 def test_it_belongs_to_the_grant_of_the_code(at: AuthServer, client: RegisteredClient, alice: User):

@@ -330,6 +330,16 @@ def test_a_process_keeps_only_so_many(
     assert len(subjects._kept) == 1
 
 
+def test_whoever_is_gone_is_not_called_by_the_public_name(authserver: AuthServer, app: RegisteredClient):
+    client, subjects = authserver.store.clients.get(app.client_id), authserver.server.subjects
+    assert client is not None
+    assert subjects.of(client, "gone") != "gone"
+    assert subjects.session_of(client, "gone", "sid") != "sid"
+    # An actor may be a client, which all know by one name (RFC 8693 4.1).
+    other = pairwise(authserver).client_id
+    assert subjects.of(client, other) == other
+
+
 def test_who_does_not_use_it_does_not_pay_for_it(
     authserver: AuthServer, client: RegisteredClient, user: User, monkeypatch: pytest.MonkeyPatch
 ):

@@ -14,7 +14,7 @@ from resourceserver import Fetcher, IssuerMetadata
 from resourceserver.access_token import AccessToken, read_access_token
 from resourceserver.descriptions import Verdict
 from resourceserver.event_stream import MAX_LINE
-from resourceserver.revocations import BOUND, SILENCE, Revocations
+from resourceserver.revocations import SILENCE, Revocations
 from tests.resourceserver.conftest import Clock
 from tests.resourceserver.scripted_feed import (
     ALIVE,
@@ -151,94 +151,6 @@ def test_a_short_answer_that_is_complete_keeps_it_current(following: Revocations
         assert following.is_current()
 
 
-@pytest.mark.usefixtures("impatient")
-def test_after_a_silence_it_is_not_current_and_what_was_late_does_not_count(
-    following: Revocations, feed: ScriptedFeed
-) -> None:
-    until(following.is_current)
-    silent = feed.last
-    silent.beats = False
-    until(lambda: not following.is_current())
-    assert following.judge(token(), None) is Verdict.UNSURE
-    silent.say(ALIVE)
-    assert feed.reconnected().last_event_id == "0.0"
-    until(following.is_current)
-
-
-@pytest.mark.usefixtures("impatient")
-def test_a_stream_that_drips_without_ending_a_line_is_silent(following: Revocations, feed: ScriptedFeed) -> None:
-    until(following.is_current)
-    dripping = feed.last
-    dripping.beats = False
-    stop = threading.Event()
-
-    def drip() -> None:
-        while not stop.wait(0.05):
-            dripping.say(b"d")
-
-    thread = threading.Thread(target=drip)
-    thread.start()
-    try:
-        until(lambda: not following.is_current())
-        feed.reconnected()
-        until(following.is_current)
-    finally:
-        stop.set()
-        thread.join()
-
-
-@pytest.mark.usefixtures("impatient")
-def test_events_alone_do_not_keep_it_current(following: Revocations, feed: ScriptedFeed) -> None:
-    until(following.is_current)
-    feed.last.beats = False
-    stop = threading.Event()
-
-    def tell() -> None:
-        number = 0
-        while not stop.wait(0.05):
-            number += 1
-            feed.connections[0].say(event(number, jti="x"))
-
-    thread = threading.Thread(target=tell)
-    thread.start()
-    try:
-        until(lambda: not following.is_current())
-        assert len(feed.connections) == 1
-    finally:
-        stop.set()
-        thread.join()
-
-
-@pytest.mark.usefixtures("impatient")
-def test_news_that_comes_ever_later_does_not_count(following: Revocations, feed: ScriptedFeed) -> None:
-    feed.greeting = RESET + b":0\n\n"
-    until(following.is_current)
-    slow = feed.last
-    slow.beats = False
-    stop = threading.Event()
-
-    def tell() -> None:
-        looked = 0
-        while not stop.wait(0.1):
-            # Somebody in between takes twice the time that has passed.
-            looked += 50
-            slow.say(b": %d\n\n" % looked)
-
-    thread = threading.Thread(target=tell)
-    thread.start()
-    try:
-        assert feed.reconnected().last_event_id == "0.0"
-    finally:
-        stop.set()
-        thread.join()
-
-
-def test_a_mark_from_the_future_counts_from_now(following: Revocations, feed: ScriptedFeed) -> None:
-    feed.greeting = RESET + b":999999999\n\n"
-    until(following.is_current)
-    assert following._state.get().heard <= time.monotonic()
-
-
 def test_who_cannot_say_where_to_go_on_needs_a_reset(following: Revocations, feed: ScriptedFeed) -> None:
     until(following.is_current)
     feed.greeting = ALIVE + event(1, grant_id="grant")
@@ -247,20 +159,6 @@ def test_who_cannot_say_where_to_go_on_needs_a_reset(following: Revocations, fee
     assert feed.reconnected().last_event_id is None
     becomes(following, Verdict.DEAD)
     assert not following.is_current()
-
-
-def test_after_the_clock_was_set_back_everything_is_told_again(
-    metadata: IssuerMetadata, fetcher: Fetcher, feed: ScriptedFeed, clock: Clock
-) -> None:
-    following = Revocations(metadata, fetcher, client_id="rs", client_secret="secret", clock=clock)
-    clock.now += 7200
-    feed.greeting = RESET + event(1, grant_id="grant", expires_at=time.time() + 600) + event(2, sub="z") + ALIVE
-    until(following.is_current)
-    clock.now -= 7200
-    assert feed.reconnected().last_event_id is None
-    becomes(following, Verdict.DEAD)
-    feed.over.set()
-    following.close()
 
 
 def test_without_a_thread_nothing_is_current_and_the_next_one_tries_again(
@@ -440,7 +338,3 @@ def test_many_threads_start_one_follower(following: Revocations, feed: ScriptedF
         thread.join()
     assert following.is_current()
     assert len(feed.connections) == 1
-
-
-def test_silence_leaves_room_for_the_issuers_own_look_within_a_second() -> None:
-    assert SILENCE + 0.2 <= BOUND < 1

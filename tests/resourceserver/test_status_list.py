@@ -124,6 +124,7 @@ class Published:
         self.members: dict[str, Any] = {"iss": issuer.url}
         self.typ = "statuslist+jwt"
         self.key, self.kid = "p256", "p256"
+        self.headers: dict[str, str] = {}
         issuer.faults[LIST] = self
 
     def set(self, place: int, value: int = 1) -> None:
@@ -143,7 +144,7 @@ class Published:
             claims(self.uri, iat=now, exp=now + 60, status_list={"bits": 1, "lst": packed(self.values)}) | self.members
         )
         token = signed({"typ": self.typ, "alg": "ES256", "kid": self.kid}, body, self.key)
-        reply(to, token.encode(), content_type=TYPE, headers={"ETag": etag})
+        reply(to, token.encode(), content_type=TYPE, headers={"ETag": etag, **self.headers})
 
 
 @pytest.fixture
@@ -215,6 +216,19 @@ def test_it_asks_past_all_caches_and_for_what_is_new_only(lists: StatusLists, pu
     assert {each["Cache-Control"] for each in published.seen} == {"no-cache"}
     assert [each.get("If-None-Match") for each in published.seen[:3]] == [None, '"1"', '"1"']
     until(lambda: lists.is_valid(token(published.uri)))
+
+
+@pytest.mark.usefixtures("patient")
+@pytest.mark.parametrize(("age", "good"), [("0", True), ("59", True), ("60", False), ("-1", True), ("x", True)])
+def test_what_lay_in_a_cache_for_too_long_is_not_used(
+    lists: StatusLists, published: Published, *, age: str, good: bool
+) -> None:
+    published.headers["Age"] = age
+    if good:
+        lists.check(token(published.uri, 3))
+    else:
+        with pytest.raises(UnavailableError):
+            lists.check(token(published.uri, 3))
 
 
 def test_an_etag_that_no_header_can_hold_is_not_sent_back(lists: StatusLists, published: Published) -> None:
