@@ -121,17 +121,23 @@ class Deliveries:
 
     def _deliver(self, job: Job) -> None:
         facts: dict[str, str | int] = {"kind": job.kind, "sid": job.sid, "attempts": job.attempts}
-        _failures, rests_until = self._resting.get(job.client_id, (0, 0))
-        if now() < rests_until < job.expires_at:
-            self._store.jobs.postpone(job, rests_until + pause(1), "the client did not answer others")
+        failures, rests_until = self._resting.get(job.client_id, (0, 0))
+        # The upper bound is for a clock that was set back.
+        if 0 < rests_until - now() <= _REST and rests_until < job.expires_at:
+            # Each time for longer, this way too: ten thousand that only wait are not to be written anew every minute.
+            due_at = max(rests_until + pause(1), now() + pause(job.attempts))
+            self._store.jobs.postpone(job, min(due_at, job.expires_at), "the client did not answer others")
             return
+        if failures:
+            # One looks whether the client is back; the other threads go on with what is for others.
+            self._let_rest(job.client_id, failures)
         reason, final = self._send(job)
         if reason is None:
             self._resting.pop(job.client_id, None)
             self._end(job, "job.delivered", facts)
             return
         if not final:
-            self._let_rest(job.client_id)
+            self._let_rest(job.client_id, failures + 1)
         due_at = now() + pause(job.attempts)
         if final or due_at >= job.expires_at:
             self._end(job, "job.failed", {**facts, "reason": reason})
@@ -139,8 +145,7 @@ class Deliveries:
         logger.warning("not delivered yet", extra={**facts, "client_id": job.client_id, "reason": reason})
         self._store.jobs.postpone(job, due_at, reason)
 
-    def _let_rest(self, client_id: str) -> None:
-        failures = self._resting.get(client_id, (0, 0))[0] + 1
+    def _let_rest(self, client_id: str, failures: int) -> None:
         if len(self._resting) >= _REMEMBERED:
             self._resting = {}
         self._resting[client_id] = failures, now() + min(pause(failures), _REST)

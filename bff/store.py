@@ -124,7 +124,9 @@ class Store:
         with self._write() as connection:
             user = _save_user(connection, session.user, moment)
             # After the user's row, which a notice takes first, too: whichever comes second sees the other.
-            over = select(logout_tokens.c.jti_digest).where(logout_tokens.c.jti_digest == sid_digest)
+            over = select(logout_tokens.c.jti_digest).where(
+                logout_tokens.c.jti_digest == sid_digest, logout_tokens.c.expires_at > moment
+            )
             if sid_digest is not None and connection.execute(over).first() is not None:
                 return None
             if replaces is not None:

@@ -41,6 +41,11 @@ class Door:
         return answer
 
 
+class OneByOne(Deliveries):
+    def nudge(self) -> None:
+        """Leave everything to the thread that runs."""
+
+
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
     opened = open_store(Settings(development=True, database_url=f"sqlite:///{tmp_path / 'authserver.db'}"))
@@ -63,6 +68,18 @@ def put(store: Store, *clients: str) -> None:
         )  # fmt: skip
         store.grants.open(a_grant(client, client_id=client, sid=sid))
         store.sessions.end([sid], "logout", EVENT)
+
+
+def again_away(store: Store, count: int) -> None:
+    """Put down that the client ``away`` has to be told of so many sessions more."""
+    for _ in range(count):
+        again = f"of-{now()}"
+        store.sessions.start(
+            sid=again, browser=again.encode(), sub="sub-1", acr="", amr="", user_agent="", address="",
+            expires_at=now() + DAY, event=EVENT,
+        )  # fmt: skip
+        store.grants.open(a_grant(again, client_id="away", sid=again))
+        store.sessions.end([again], "logout", EVENT)
 
 
 def write(job: Job) -> Message:
@@ -198,22 +215,10 @@ def test_a_nudge_returns_at_once_and_many_are_told_in_parallel(store: Store):
 
 def test_a_client_that_does_not_answer_rests_and_holds_up_nobody_else(store: Store):
     put(store, "away")
-    for _ in range(5):
-        again = f"of-{now()}"
-        store.sessions.start(
-            sid=again, browser=again.encode(), sub="sub-1", acr="", amr="", user_agent="", address="",
-            expires_at=now() + DAY, event=EVENT,
-        )  # fmt: skip
-        store.grants.open(a_grant(again, client_id="away", sid=again))
-        store.sessions.end([again], "logout", EVENT)
+    again_away(store, 5)
     put(store, "shop")
     door = Door(OutboundError("the answer took too long"), 200)
-
-    class Order(Deliveries):
-        def nudge(self) -> None:
-            """One after the other."""
-
-    sender = Order(store, cast(Outbound, door), {LOGOUT: write})
+    sender = OneByOne(store, cast(Outbound, door), {LOGOUT: write})
     assert sender.run() == 7
     assert door.sent == [f"{PLACE}/away", f"{PLACE}/shop"]
     assert len(store.jobs.list(0, 10)) == 6
@@ -221,6 +226,42 @@ def test_a_client_that_does_not_answer_rests_and_holds_up_nobody_else(store: Sto
     sender.run()
     assert store.jobs.list(0, 10) == ()
     assert len(told(store)) == 7
+
+
+def test_those_that_only_wait_for_a_client_are_taken_ever_more_seldom(store: Store):
+    put(store, "away")
+    again_away(store, 40)
+    sender, begun = OneByOne(store, cast(Outbound, Door(503)), {LOGOUT: write}), now()
+    for minute in range(60):
+        clock.shift(60 * minute)
+        sender.run()
+    assert now() - begun < HOUR
+    assert all(job.attempts < 20 for job in store.jobs.list(0, 100))
+
+
+def test_while_one_looks_whether_a_client_is_back_the_others_wait(store: Store):
+    put(store, "away")
+    again_away(store, 2)
+    door = Door(503)
+    sender = OneByOne(store, cast(Outbound, door), {LOGOUT: write})
+    sender.run()
+    clock.shift(8)
+    # Another thread comes by while the first one waits for the answer.
+    door.inside = lambda: setattr(door, "inside", lambda: None) or sender.run()  # type: ignore[func-returns-value]
+    sender.run()
+    assert len(door.sent) == 2
+
+
+def test_a_clock_that_is_set_back_gives_nobody_a_longer_rest(store: Store):
+    clock.shift(HOUR // SECOND)
+    put(store, "away")
+    door = Door(503, 200)
+    sender = OneByOne(store, cast(Outbound, door), {LOGOUT: write})
+    sender.run()
+    clock.shift(0)
+    again_away(store, 1)
+    assert sender.run() == 1
+    assert told(store) == [("job.delivered", None)]
 
 
 def test_threads_end_when_there_is_nothing_left_and_come_again(store: Store):

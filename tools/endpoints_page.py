@@ -58,6 +58,9 @@ Paths are below the issuer; clients find them by discovery. "Other origins" says
 |---|---|---|---|---|
 {rows}
 
+People meet these pages: `/authorize` (where clients send the browser), `/login`, `/consent`, `/device`, `/logout`,
+`/account` and what is below them. Monitors ask `/health/live`, `/health/ready` and `/metrics`.
+
 ## The management API
 
 [How it is used](management-api.md); off unless `features.management_api` is on. What an operation is given is in

@@ -1,6 +1,5 @@
 """Protected resources and their scopes: list, show, add, replace, remove."""
 
-from collections.abc import Mapping
 from typing import Any, Final
 
 from authserver.api.clients import check_powers
@@ -23,7 +22,7 @@ def list_(call: Call) -> Answer:
         "resources",
         among(call.store.resources.all(), lambda resource: resource.identifier),
         lambda resource: resource.identifier,
-        lambda resource: _visible(resources.describe(resource)),
+        resources.describe,
     )
 
 
@@ -32,7 +31,7 @@ def add(call: Call) -> Answer:
     _check_document(call, call.document.get("identifier"))
     added = resources.add(call.store, call.document, actor=call.actor)
     call.server.forget()
-    return json_answer(201, _visible(resources.described(call.store, added)))
+    return json_answer(201, resources.described(call.store, added))
 
 
 def show(call: Call) -> Answer:
@@ -86,9 +85,4 @@ def _check_servers(call: Call, name: str, sent: Any) -> None:
 
 def _shown(call: Call, resource: Resource) -> Answer:
     described = resources.described(call.store, resource)
-    return shown(_visible(described), described)
-
-
-def _visible(described: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a resource as a replacement would send it."""
-    return {name: value for name, value in described.items() if name != "demonstration"}
+    return shown(described, described)

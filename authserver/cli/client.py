@@ -153,6 +153,8 @@ def initial_access_token(uses: int, days: int) -> None:
 
     with opened() as deployment:
         click.echo(registration_tokens.make_initial(deployment.store, uses=uses, days=days, actor=deployment.actor))
+        if deployment.settings.registration.mode == "closed":
+            click.echo("it opens nothing while registration.mode is closed", err=True)
 
 
 @client.command("initial-access-tokens")

@@ -130,7 +130,7 @@ def described(store: Store, resource: Resource) -> dict[str, Any]:
 
 
 def describe(resource: Resource) -> dict[str, Any]:
-    """Return what a program reads about a resource itself."""
+    """Return what a program reads about a resource itself, and sends back to replace it."""
     return {
         "identifier": resource.identifier,
         "name": resource.name,
@@ -140,7 +140,6 @@ def describe(resource: Resource) -> dict[str, Any]:
         "signing_alg": resource.signing_alg,
         "encryption": resource.encryption,
         "status_list": resource.status_list,
-        "demonstration": resource.demonstration,
     }
 
 

@@ -43,7 +43,8 @@ def metadata(server: "Server", settings: Settings) -> dict[str, Any]:
 
 def write(server: "Server", job: Job) -> Message:
     """Return the request that tells a client that a session is over (2.5); raises Unwritten."""
-    client = server.query_client(job.client_id)
+    # The row, which is what the job was written by: a document that cannot be had now would end the telling for good.
+    client = server.store.clients.get(job.client_id)
     place = None if client is None else client.metadata.get("backchannel_logout_uri")
     if client is None or client.disabled_at is not None or place is None:
         raise Unwritten("the client is not there any more, or has no address", final=True)

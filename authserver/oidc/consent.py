@@ -200,7 +200,9 @@ def _by_resource(server: "Server", request: AuthorizationRequest, scopes: list[s
 
 
 def _may_be_remembered(server: "Server", client: Client, redirect_uri: str) -> bool:
-    if not client.public or redirect_uri.startswith("https:"):
+    # What the browser itself brings (Core 3.2, 3.3) goes to whoever sits at the redirect URI, without any secret.
+    proven = not client.public and client.response_types <= {"code"}
+    if proven or redirect_uri.startswith("https:"):
         return True
     # A loopback URI with a fixed port, registered by an administrator, counts as ordinary while the issuer is, too.
     port = redirect_uri.removeprefix("http://").partition("/")[0].rpartition(":")[2]

@@ -79,8 +79,13 @@ def _client(server: "Server", parameters: Mapping[str, str], claims: dict[str, A
     if claims is not None and named is not None and named != claims["aud"]:
         msg = "The application named itself differently from the sign-in that it wants to end."
         raise InvalidLogout(msg)
-    client_id = claims["aud"] if claims is not None else named
-    client = server.query_client(client_id) if client_id and client_id.isascii() and client_id.isprintable() else None
+    if claims is not None:
+        client = server.query_client(claims["aud"])
+    elif named and named.isascii() and named.isprintable():
+        # Said by anybody, and good for a name on the page: nothing is fetched for it (client_id_metadata).
+        client = server.store.clients.get(named)
+    else:
+        client = None
     return client if client is not None and client.disabled_at is None else None
 
 

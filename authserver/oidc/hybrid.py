@@ -22,7 +22,7 @@ from authserver.oauth import authorization_code, errors, issue, scope
 from authserver.oauth.request import AuthorizationRequest, Parameters, Request
 from authserver.oauth.server import error_parameters
 from authserver.oidc import id_token
-from authserver.records import Client, Grant, Session
+from authserver.records import Client, Event, Grant, Session
 from authserver.store.errors import Conflict
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ TOKEN_SECONDS: Final = 300
 """What an access token from the authorization endpoint lives at the longest (RFC 9700 2.1.2)."""
 _TYPES: Final = frozenset({"code", "code id_token", "code id_token token", "code token", "id_token", "id_token token"})
 _FRONT: Final = frozenset({"id_token", "token"})
+_IN_QUERY: Final = frozenset({"query", "query.jwt", "jwt"})
 
 
 def response_types(name: str, value: Any) -> list[str]:
@@ -58,14 +59,18 @@ def place(server: "Server", request: Request) -> None:
         return
     request.parameters["response_type"] = _ordered(asked)
     mode = request.parameters.get("response_mode", "fragment")
-    if mode in server.response_modes and mode not in {"query", "query.jwt"}:
-        # JARM 2.3.4: what ``jwt`` means depends on the response type.
-        request.parameters["response_mode"] = "fragment.jwt" if mode == "jwt" else mode
-        return
+    # JARM 2.3.4: what ``jwt`` means depends on the response type.
+    mode = "fragment.jwt" if mode == "jwt" else mode
+    registered = request.client.metadata.get("response_modes", server.response_modes)
     # Multiple Response Types 3: never in the query, where it would end in logs and Referer headers.
-    registered = request.client.metadata.get("response_modes", ())
-    possible = [known for known in registered if known in server.response_modes and not known.startswith("query")]
-    request.response_mode = possible[0] if possible else "fragment"
+    possible = [known for known in registered if known in server.response_modes and known not in _IN_QUERY]
+    if mode in possible:
+        request.parameters["response_mode"] = mode
+        return
+    # Nor does an error go there, or out without the signature that a client relies on.
+    signed = all(known.endswith("jwt") for known in registered)
+    first = "fragment.jwt" if signed else "fragment"
+    request.response_mode = first if first in possible or not possible else possible[0]
     raise errors.InvalidRequest(errors.RESPONSE_MODE)
 
 
@@ -173,12 +178,17 @@ def _open(server: "Server", request: AuthorizationRequest, grant: Grant, code_di
     ends = grant.created_at + authorization_code.code_seconds(server, request) * SECOND
     try:
         server.store.grants.open(grant, code_digest, None if code_digest is None else ends)
+        opened = True
     except Conflict:
+        opened = False
         before = server.store.grants.get(grant.grant_id)
         if before is None or (before.sid, before.scope) != (grant.sid, grant.scope):
             raise errors.AccessDenied(errors.DENIED) from None
     # Whoever ends the session between its look-up and now has found no grant to revoke, and no redemption looks again.
     if not any(session.sid == grant.sid for session in server.store.sessions.of_user(grant.sub, 0)):
+        if opened:
+            event = Event("grant.revoked", grant.sub, grant.client_id, grant.sub, {"grant_id": grant.grant_id})
+            server.store.grants.revoke(grant.grant_id, "session.ended", event)
         raise errors.LoginRequired(errors.NEED_LOGIN)
 
 

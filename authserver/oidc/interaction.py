@@ -200,8 +200,9 @@ def finish(server: "Server", interaction: Interaction, sessions: tuple[Session, 
         seed = hmac.digest(server.sealer.derive("code"), interaction.interaction_id.encode(), "sha256")
     answer = server.response_types[request.response_type]
     parameters = answer(server, request, session, seed=seed)
-    for add in server.registry.AUTHORIZE_ANSWER:
-        add(server, request, sessions, parameters)
+    if "error" not in parameters:
+        for add in server.registry.AUTHORIZE_ANSWER:
+            add(server, request, sessions, parameters)
     return server.respond_authorization(request, parameters)
 
 

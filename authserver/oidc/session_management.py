@@ -47,7 +47,11 @@ def add_state(
     parameters["session_state"] = f"{sha256(said.encode()).hexdigest()}.{salt}"
 
 
-def browser_state(server: "Server", sessions: Iterable[Session]) -> str:
-    """Return the state of a browser with these live sessions; nobody can make it, or tell anything by it (3.2)."""
-    text = "\0".join(sorted(session.sid for session in sessions))
+def browser_state(server: "Server", sessions: Iterable[Session], browser_id: str = "") -> str:
+    """Return the state of a browser with these live sessions; nobody can make it, or tell anything by it (3.2).
+
+    Without sessions it is the browser's own: were it everybody's, any site could read it at home, make a
+    ``session_state`` of it, and learn from the frame whether somebody is signed in.
+    """
+    text = "\0".join(sorted(session.sid for session in sessions)) or f"nobody\0{browser_id}"
     return b64(hmac.digest(server.sealer.derive("session-state"), text.encode(), "sha256")[:16])

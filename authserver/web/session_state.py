@@ -66,7 +66,7 @@ def keep(app: Flask) -> None:
             return response
         at = context.server()
         try:
-            state = session_management.browser_state(at, live_sessions(at, browser))
+            state = session_management.browser_state(at, live_sessions(at, browser), browser.id)
         except StoreError:
             return response
         if request.cookies.get(state_cookie(at.settings)) != state:

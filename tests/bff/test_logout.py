@@ -3,11 +3,13 @@
 import base64
 import json
 import time
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import jwt
 import pytest
+import time_machine
 
 from bff import create_app
 from tests.bff.browser import OWN, Browser, error_code
@@ -202,6 +204,23 @@ def test_a_session_that_ended_while_its_log_in_was_under_way_does_not_begin(brow
     stub.make_id_token = sign  # type: ignore[method-assign]
     browser.log_in()
     assert browser.get("/bff/user").status_code == 200
+
+
+def test_a_provider_that_names_its_next_session_the_same_is_believed_again_after_the_tokens_life(browser: Browser):
+    name_of_browser = "one sid for ever"
+    sign = browser.stub.make_id_token
+
+    def named_alike(grant: Any, access_token: str, *, nonce: bool) -> str:
+        return sign(replace(grant, sid=name_of_browser), access_token, nonce=nonce)
+
+    browser.stub.make_id_token = named_alike  # type: ignore[method-assign]
+    with time_machine.travel(time.time(), tick=False) as clock:
+        token = browser.stub.logout_token(sid=name_of_browser)
+        assert browser.post("/bff/backchannel-logout", data={"logout_token": token}).status_code == 200
+        assert error_code(browser.get(browser.answered(browser.start())).text) == "login_required"
+        clock.shift(600)
+        browser.log_in()
+        assert browser.get("/bff/user").status_code == 200
 
 
 def test_a_refresh_under_way_brings_no_ended_session_back(browser: Browser):

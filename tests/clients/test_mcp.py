@@ -16,7 +16,7 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.shared._httpx_utils import create_mcp_http_client
 from mcp.shared.auth import AuthorizationCodeResult, OAuthClientInformationFull, OAuthClientMetadata, OAuthToken
 
-from tests import documented
+from tests import documented, event_loop
 from tests.clients.conftest import Answer, Visit
 from tests.notes_over_mcp import CALLBACK, OTHER, PAGE, SCOPES, TOOLS, Notes, notes
 
@@ -67,7 +67,7 @@ class Program:
 
     def use(self, *tools: tuple[str, dict[str, str]]) -> list[Any]:
         """Connect, call the tools, and return what they answered; the names of all tools are the first answer."""
-        return asyncio.run(self._use(*tools))
+        return event_loop.run(self._use(*tools))
 
     async def _use(self, *tools: tuple[str, dict[str, str]]) -> list[Any]:
         async def remember(request: httpx2.Request) -> None:

@@ -10,6 +10,7 @@ import pytest
 from authserver.crypto import Sealer
 from authserver.manage import clients
 from authserver.manage.errors import InvalidMetadata
+from authserver.sections import Database
 from authserver.settings import Features, Settings
 from authserver.store import Store, open_store
 
@@ -33,7 +34,9 @@ def settings(manage_template: Path, tmp_path: Path) -> Settings:
     path = tmp_path / "authserver.db"
     shutil.copy(manage_template, path)
     url, off = f"sqlite:///{path}", Features(jar=False)
-    return Settings(development=True, database_url=url, secret_key=SECRET_KEY, features=off)
+    # Patience where the machine is slow: the races of these tests are about who wins, not about how fast.
+    patient = Database(busy_ms=20_000)
+    return Settings(development=True, database_url=url, secret_key=SECRET_KEY, features=off, database=patient)
 
 
 @pytest.fixture

@@ -14,7 +14,11 @@ from authserver.manage import clients
 from authserver.manage.errors import InvalidMetadata
 from authserver.records import User
 from pytest_authserver import AuthServer, Browser, Page, RegisteredClient
+from pytest_authserver.server import PASSWORD
+from tests.described import ID, Web, at, client_at, document, web
 from tests.world import code_of
+
+__all__ = ["at", "web"]
 
 PLACE = "https://client.test/front"
 BACK = "https://client.test/bye"
@@ -154,3 +158,33 @@ def test_what_is_switched_off_loads_nothing(tmp_path: Path):
     assert page.location == BACK
     assert "frontchannel_logout_supported" not in server.get("/.well-known/openid-configuration").json()
     server.close()
+
+
+def test_nobody_waits_for_the_document_of_a_client_and_it_is_told_without(
+    at: AuthServer, web: Web, monkeypatch: pytest.MonkeyPatch
+):
+    home = "https://app.example"
+    posted: list[str] = []
+
+    def post(url: str, _headers: object, _body: object) -> int:
+        posted.append(url)
+        return 200
+
+    places = {"frontchannel_logout_uri": f"{home}/front", "backchannel_logout_uri": f"{home}/back"}
+    web.pages[ID] = document(**places)
+    browser, pkce = at.browser(), at.pkce()
+    page = browser.visit_request(at.request(client_at(), pkce))
+    page = browser.log_in(page, "alice", PASSWORD)
+    assert code_of(browser.submit(page, "consent-allow"))
+    monkeypatch.setattr(at.server.outbound, "post", post)
+    fetched = list(web.fetched)
+    web.pages.clear()
+    with at.later(7 * 3600):
+        at.server.forget()
+        assert browser.visit(f"/logout?client_id={ID}").status == 200
+        page = browser.submit(browser.visit("/logout"), "logout-confirm")
+        assert [frame.partition("?")[0] for frame in frames(page)] == [places["frontchannel_logout_uri"]]
+        at.server.deliveries.run()
+        at.server.deliveries.wait(10)
+    assert posted == [places["backchannel_logout_uri"]]
+    assert web.fetched == fetched

@@ -176,6 +176,7 @@ def test_a_session_that_ends_in_the_very_moment_gets_nothing(
     for response_type in ("code id_token token", "id_token"):
         page = ask(at, client, dave, response_type, scope="openid offline_access")
         assert refusal(page) == "login_required"
+    assert at.store.grants.of_user(dave.sub) == (), "nor does anything of it outlive the session"
 
 
 def test_a_disabled_account_gets_nothing(at: AuthServer, client: RegisteredClient):
@@ -289,6 +290,19 @@ def test_a_client_of_some_response_modes_keeps_to_them(at: AuthServer, alice: Us
         refused = ask(at, form, alice, "code id_token", response_mode=mode)
         assert refused.form("error").fields["error"] == "invalid_request"
     assert "code" in ask(at, form, alice, "code").callback
+    other_order = make(at, response_modes=["query", "form_post"])
+    refused = ask(at, other_order, alice, "code id_token")
+    assert refused.form("error").fields["error"] == "invalid_request"
+
+
+@pytest.mark.parametrize("modes", [["jwt", "query.jwt", "fragment.jwt"], ["jwt"]], ids=str)
+def test_an_error_is_signed_where_answers_have_to_be_and_not_in_the_query(
+    at: AuthServer, alice: User, modes: list[str]
+):
+    signed = make(at, response_modes=modes)
+    for mode in ("query.jwt", None):
+        refused = fragment(ask(at, signed, alice, "id_token", response_mode=mode))
+        assert signing.claims_of(refused["response"])["error"] == "invalid_request"
 
 
 def test_a_request_may_be_pushed_and_signed(at: AuthServer, client: RegisteredClient, alice: User):

@@ -66,6 +66,18 @@ def test_a_native_client_may_be_on_this_machine(at: AuthServer, alice: User):
     assert "id_token" in fragment(ask(at, native, alice, "code id_token"))
 
 
+def test_what_an_app_is_given_openly_is_asked_for_each_time(at: AuthServer, alice: User):
+    """Another app may have taken the same redirect URI, and needs no secret for what comes there (RFC 8252 8.6)."""
+    native = make(at, trusted=False, application_type="native", redirect_uris=["com.example.app:/callback"])
+    browser = at.browser(alice)
+    for response_type in ("code", "id_token"):
+        request = at.request(native, response_type=response_type, nonce=NONCE)
+        page = browser.visit_request(request)
+        assert response_type in browser.allow(page).callback
+    silent = browser.visit_request(at.request(native, response_type="id_token", nonce=NONCE, prompt="none"))
+    assert refusal(silent) == "consent_required"
+
+
 def test_a_client_of_bound_tokens_gets_none_here_9449_5(at: AuthServer, client: RegisteredClient, alice: User):
     bound = make(at, response_types=["code id_token"], dpop_bound_access_tokens=True)
     assert "code" in fragment(ask(at, bound, alice, "code id_token"))

@@ -103,6 +103,15 @@ def test_an_error_has_none_2(at: AuthServer, client: RegisteredClient):
 # 3.2: the state of the browser.
 
 
+def test_nor_has_an_error_that_comes_in_the_place_of_an_answer_2(
+    at: AuthServer, client: RegisteredClient, anna: User, monkeypatch: pytest.MonkeyPatch
+):
+    browser = signed_in(at, anna)
+    monkeypatch.setitem(at.server.response_types, "code", lambda *_asked, **_seed: {"error": "login_required"})
+    page = browser.visit_request(at.request(client, at.pkce()))
+    assert page.callback.keys() == {"error", "state", "iss"}
+
+
 def test_signing_in_and_out_changes_the_state_and_reading_pages_does_not_3_2(
     at: AuthServer, client: RegisteredClient, anna: User
 ):
@@ -118,6 +127,16 @@ def test_signing_in_and_out_changes_the_state_and_reading_pages_does_not_3_2(
     browser.submit(browser.visit("/logout"), "logout-confirm")
     assert not is_unchanged(state, client, "https://client.test:8443", kept(at, browser))
     assert kept(at, browser) == nobody
+
+
+def test_nobody_is_another_state_in_each_browser_so_that_no_site_can_ask_who_is_there_3_2(at: AuthServer):
+    states = set()
+    for browser in (at.browser(), at.browser()):
+        browser.visit("/login")
+        browser.visit("/login")
+        states.add(kept(at, browser))
+    assert None not in states
+    assert len(states) == 2
 
 
 def test_a_session_that_was_ended_elsewhere_is_seen_with_the_next_page_3_2(at: AuthServer, anna: User):

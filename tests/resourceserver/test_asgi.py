@@ -12,6 +12,7 @@ import pytest
 
 from resourceserver import DPoP, Guard, MemoryReplays, Nonces, ProxyCertificates, Verifier
 from resourceserver.asgi import Message, Receive, Scope, Send
+from tests import event_loop
 from tests.proofs import Prover
 from tests.resourceserver.conftest import AUDIENCE, Mint
 from tests.resourceserver.stub_issuer import INTROSPECTION, StubIssuer, replying
@@ -67,7 +68,7 @@ def run(guard: Guard, scope: dict[str, Any]) -> list[Message]:
     async def send(message: Message) -> None:
         sent.append(message)
 
-    asyncio.run(guard(scope, receive, send))
+    event_loop.run(guard(scope, receive, send))
     return sent
 
 
@@ -236,7 +237,7 @@ def test_the_loop_goes_on_while_the_issuer_is_asked(guard: Guard, monkeypatch: p
         await waiting
         assert Response(sent).status == 200
 
-    asyncio.run(both())
+    event_loop.run(both())
 
 
 # Tokens that are bound to a key (RFC 9449 7, RFC 8705 3).
