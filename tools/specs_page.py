@@ -4,6 +4,7 @@ import ast
 import re
 from pathlib import Path
 
+from authserver.sections import Features
 from tools.pages import NOTICE, Pages, write
 from tools.sources import ROOT, Source, shipped
 
@@ -46,20 +47,25 @@ def _tests(source: Source) -> str:
     return " ".join(f"[{_told(path)}](../{path.relative_to(ROOT)})" for path in files) or "none yet"
 
 
-def _switch(source: Source) -> str:
-    """Name the setting that switches the file off, where there is one."""
+def _switch(source: Source) -> str | None:
+    """Return the setting that switches the file on and off, where there is one."""
     for node in source.tree.body:
         if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == "FEATURE" and node.value is not None:
-            return f"; `features.{ast.literal_eval(node.value)}`"
-    return ""
+            return str(ast.literal_eval(node.value))
+    return None
 
 
 def _state(source: Source, registered: str) -> str:
-    """Say whether the registry runs the file, or other files stand on it, and what switches it off."""
+    """Say whether the registry runs the file by default, or other files stand on it, and what switches it."""
     module = source.name.rpartition(".")[2]
     if f"{module}." not in registered:
         return "engine"
-    return ("on" if _test_files(source) else "on, untested") + _switch(source)
+    switch = _switch(source)
+    untested = "" if _test_files(source) else ", untested"
+    if switch is None:
+        return f"on{untested}"
+    by_default = "on" if getattr(Features(), switch) else "off"
+    return f"{by_default}{untested}; `features.{switch}`"
 
 
 def _table(prefix: str) -> str:
