@@ -26,6 +26,7 @@ ACCESS: Final = "authserver.access"
 _LINES: Final = 64
 _PATH: Final = 256  # characters shown of a path
 _SECONDS: Final = 0.2
+_NOTHING_NEW: Final = 304
 # Our own handles by their prefix and length, and whatever begins like a JWT. A match needs no letter at its end:
 # looking for one from each of many beginnings takes the square of a long path's time.
 _BEGINNING: Final = "as"  # of every prefix
@@ -157,8 +158,11 @@ class StandardError(logging.StreamHandler[TextIO]):
 
 
 def access(environ: Mapping[str, Any], endpoint: str, status: int, started: int) -> None:
-    """Log one answered request; ``started`` is its ``perf_counter_ns``. The query holds secrets and is left out."""
-    if _access.isEnabledFor(logging.INFO):
+    """Log one answered request; ``started`` is its ``perf_counter_ns``. The query holds secrets and is left out.
+
+    Who polls, and hears that nothing is new, is worth a line to somebody who looks for it only.
+    """
+    if _access.isEnabledFor(logging.DEBUG if status == _NOTHING_NEW else logging.INFO):
         facts = {
             "method": environ.get("REQUEST_METHOD"),
             "path": str(environ.get("PATH_INFO"))[:_PATH],

@@ -129,6 +129,20 @@ def test_a_log_that_cannot_be_written_takes_nothing_down(pipe: tuple[int, int]):
     handler.close()
 
 
+@pytest.mark.parametrize(("status", "least"), [(200, logging.INFO), (304, logging.DEBUG), (404, logging.INFO)])
+def test_who_hears_that_nothing_is_new_is_logged_for_who_looks_for_it(
+    status: int, least: int, monkeypatch: pytest.MonkeyPatch
+):
+    kept: list[logging.LogRecord] = []
+    access = logging.getLogger(log.ACCESS)
+    monkeypatch.setattr(access, "handle", kept.append)
+    for shown in (logging.DEBUG, logging.INFO, logging.WARNING):
+        kept.clear()
+        monkeypatch.setattr(access, "isEnabledFor", lambda level, shown=shown: level >= shown)
+        log.access({"PATH_INFO": "/status-list"}, "status_list", status, perf_counter_ns())
+        assert len(kept) == (least >= shown)
+
+
 def test_an_access_line_leaves_the_query_out(monkeypatch: pytest.MonkeyPatch):
     kept: list[logging.LogRecord] = []
     access = logging.getLogger(log.ACCESS)
