@@ -44,15 +44,21 @@ class Feed:
         self.last = Look(0, 0.0)
 
     def sit_down(self) -> "Seat | None":
-        """Return a seat; None when all are taken, or this process is ending."""
+        """Return a seat; None when all are taken, nobody can look out, or this process is ending."""
         with self.looked:
             if len(self._seats) >= self._limit or self._ended.is_set():
                 return None
+            if self._thread is None:
+                thread = threading.Thread(target=self._watch, name="revocations", daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError:
+                    # The machine has no thread to give: followers poll, and the next one tries again.
+                    log.warning("revocations cannot be looked for: no thread")
+                    return None
+                self._thread = thread
             seat = Seat(self)
             self._seats.add(seat)
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._watch, name="revocations", daemon=True)
-                self._thread.start()
             return seat
 
     def leave(self, seat: "Seat") -> None:

@@ -6,7 +6,7 @@ conditional UPDATE, a refreshed token is stored only over the version that was r
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +114,8 @@ class Store:
         try:
             return self._open_session(session, token, replaces, sid_digest)
         except IntegrityError:
-            # Two first log-ins of one person in the same instant: the other one has made the user's row.
+            # Two first log-ins of one person in the same instant: the other one has made the user's row. Or the notice
+            # was under way, and is there now.
             return self._open_session(session, token, replaces, sid_digest)
 
     def _open_session(
@@ -123,11 +124,7 @@ class Store:
         moment = session.created_at
         with self._write() as connection:
             user = _save_user(connection, session.user, moment)
-            # After the user's row, which a notice takes first, too: whichever comes second sees the other.
-            over = select(logout_tokens.c.jti_digest).where(
-                logout_tokens.c.jti_digest == sid_digest, logout_tokens.c.expires_at > moment
-            )
-            if sid_digest is not None and connection.execute(over).first() is not None:
+            if sid_digest is not None and not _may_begin(connection, sid_digest, moment):
                 return None
             if replaces is not None:
                 connection.execute(delete(sessions).where(sessions.c.digest == replaces))
@@ -150,6 +147,8 @@ class Store:
             )
             _put_token(connection, token)
             _purge(connection, moment)
+            if sid_digest is not None:
+                connection.execute(delete(logout_tokens).where(logout_tokens.c.jti_digest == sid_digest))
         return user
 
     def find_session(self, digest: str) -> Session | None:
@@ -178,14 +177,7 @@ class Store:
             return connection.execute(statement).rowcount == 1
 
     def end_sessions_of(
-        self,
-        issuer: str,
-        *,
-        sid: str | None,
-        sub: str | None,
-        jti_digest: str,
-        until: int,
-        sid_digest: str | None = None,
+        self, issuer: str, *, sid: str | None, sub: str | None, jti_digest: str, until: int, sid_digest: str | None
     ) -> int:
         """End the sessions that a logout token names and remember the token; gives their number, -1 for a replay.
 
@@ -197,18 +189,16 @@ class Store:
             named = named.where(users.c.sub == sub)
         if sid is not None:
             statement = statement.where(sessions.c.provider_sid == sid)
-        try:
-            with self._write() as connection:
+        # What fails twice is a replay; once, it may have been another notice of this session that was under way.
+        for _ in range(2):
+            with suppress(IntegrityError), self._write() as connection:
                 connection.execute(delete(logout_tokens).where(logout_tokens.c.expires_at <= now()))
                 connection.execute(insert(logout_tokens).values(jti_digest=jti_digest, expires_at=until))
-                if sub is not None:
-                    connection.execute(named.with_for_update())
                 if sid_digest is not None:
                     connection.execute(delete(logout_tokens).where(logout_tokens.c.jti_digest == sid_digest))
                     connection.execute(insert(logout_tokens).values(jti_digest=sid_digest, expires_at=until))
                 return connection.execute(statement.where(sessions.c.user_id.in_(named))).rowcount
-        except IntegrityError:
-            return -1
+        return -1
 
     def token(self, session_id: str, resource: str) -> HeldToken | None:
         """Give the access token held for a resource, expired or not."""
@@ -371,6 +361,19 @@ def _save_user(connection: Connection, user: User, moment: int) -> User:
         new = {"id": user.id, "issuer": user.issuer, "sub": user.sub, "created_at": moment, **values}
         connection.execute(insert(users).values(**new))
     return User(found or user.id, user.issuer, user.sub, user.name, user.email)
+
+
+def _may_begin(connection: Connection, sid_digest: str, moment: int) -> bool:
+    """Tell whether no notice has named this session; takes the notice's own row, for the time of the transaction.
+
+    Whichever of log-in and notice comes second waits at that row, and then sees the other.
+    """
+    row = logout_tokens.c.jti_digest == sid_digest
+    connection.execute(delete(logout_tokens).where(row, logout_tokens.c.expires_at <= moment))
+    if connection.execute(select(logout_tokens.c.jti_digest).where(row)).first() is not None:
+        return False
+    connection.execute(insert(logout_tokens).values(jti_digest=sid_digest, expires_at=moment))
+    return True
 
 
 def _put_token(connection: Connection, token: HeldToken) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
 from resourceserver.access_token import AccessToken
-from resourceserver.binding import Evidence
+from resourceserver.binding import PATH_CHARACTERS, Evidence
 from resourceserver.errors import InvalidTokenError, ResourceError
 from resourceserver.metadata import metadata_document
 from resourceserver.mtls import CertificateError
@@ -31,7 +31,6 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 Headers = Sequence[tuple[str, str]]
 
 _NOTHING: Mapping[str, object] = MappingProxyType({})
-_PATH = "/:@!$&'()*+,;=~"  # RFC 3986 3.3: what stands in a path as it is, beside letters, digits and "-._"
 _DOCUMENT_HEADERS = (
     ("Content-Type", "application/json"),
     ("Cache-Control", "public, max-age=300"),
@@ -134,7 +133,7 @@ class Guard:
             return Evidence(certificate=certificate)
         # The path that the router sees, written as a URL has it: two ways to write it would be two targets (RFC 9449
         # 4.3).
-        path = quote(scope["path"], safe=_PATH, errors="replace")
+        path = quote(scope["path"], safe=PATH_CHARACTERS, errors="replace")
         return Evidence(scope["method"], path, _values(scope, b"dpop"), certificate)
 
     def _certificate(self, scope: Scope) -> bytes | None:

@@ -13,6 +13,7 @@ from resourceserver.fetch import check_url
 from resourceserver.replays import MemoryReplays, Replays, ReplaysUnavailableError
 
 KNOWN_ALGORITHMS = frozenset({*dpop.ALGORITHMS, "ES384", "RS256"})
+PATH_CHARACTERS = "/:@!$&'()*+,;=~"  # RFC 3986 3.3: what stands in a path as it is, beside letters, digits and "-._"
 
 
 @dataclass(frozen=True, slots=True)

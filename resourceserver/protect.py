@@ -9,7 +9,7 @@ from flask import Response, after_this_request, g, request
 from flask.typing import ResponseReturnValue
 
 from resourceserver.access_token import AccessToken
-from resourceserver.binding import Evidence
+from resourceserver.binding import PATH_CHARACTERS, Evidence
 from resourceserver.errors import InvalidTokenError, ResourceError
 from resourceserver.mtls import CertificateError
 from resourceserver.verifier import Verifier
@@ -18,7 +18,6 @@ Arguments = ParamSpec("Arguments")
 View = Callable[Concatenate[AccessToken, Arguments], ResponseReturnValue]
 
 FORM = "application/x-www-form-urlencoded"
-_PATH = "/:@!$&'()*+,;=~"  # RFC 3986 3.3: what stands in a path as it is, beside letters, digits and "-._"
 
 
 def protect(
@@ -72,7 +71,7 @@ def _evidence(verifier: Verifier) -> Evidence:
     if verifier.dpop is None:
         return Evidence(certificate=certificate)
     # The path that the router saw, written as a URL has it: two ways to write it would be two targets (RFC 9449 4.3).
-    path = quote(request.environ["PATH_INFO"].encode("latin-1"), safe=_PATH)
+    path = quote(request.environ["PATH_INFO"].encode("latin-1"), safe=PATH_CHARACTERS)
     return Evidence(request.method, path, request.headers.getlist("DPoP"), certificate)
 
 

@@ -2,6 +2,7 @@
 
 import logging
 from threading import Event, Lock, Thread
+from time import monotonic, sleep
 from typing import cast
 
 import pytest
@@ -46,6 +47,14 @@ def _message(number: int, url: str = "here") -> Message:
     return Message("shop", url, (), str(number).encode())
 
 
+def ended(sender: Courier) -> bool:
+    """Wait until none of its threads is left; say whether that has happened."""
+    until = monotonic() + _PATIENCE
+    while sender._threads and monotonic() < until:
+        sleep(0.005)
+    return not sender._threads
+
+
 def test_few_threads_send_the_rest_waits_and_what_does_not_fit_is_dropped(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(courier, "PLACES", 6)
     door = Door()
@@ -60,7 +69,10 @@ def test_few_threads_send_the_rest_waits_and_what_does_not_fit_is_dropped(monkey
     assert b"16" not in door.bodies
 
 
-def test_nothing_is_tried_twice_and_no_failure_ends_the_sending(caplog: pytest.LogCaptureFixture):
+def test_nothing_is_tried_twice_and_no_failure_ends_the_sending(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(courier, "THREADS", 1)
     door = Door()
     door.opened.set()
     door.expected = 5
@@ -69,7 +81,9 @@ def test_nothing_is_tried_twice_and_no_failure_ends_the_sending(caplog: pytest.L
         for number, url in enumerate(("refused", "away", "broken", "here", "here")):
             assert sender.send(_message(number, url))
         assert door.done.wait(_PATIENCE)
-    assert sorted(door.bodies) == [b"0", b"1", b"2", b"3", b"4"]
+    assert door.bodies == [b"0", b"1", b"2", b"3", b"4"]
+    told = [(record.getMessage(), vars(record)["owner"]) for record in caplog.records]
+    assert told == [("message refused", "shop"), ("message not sent", "shop"), ("message failed", "shop")]
 
 
 def test_where_there_is_no_thread_nothing_fails_and_the_message_goes_with_the_next_one(monkeypatch: pytest.MonkeyPatch):
@@ -99,3 +113,4 @@ def test_threads_without_work_end_and_others_come_when_there_is_some(monkeypatch
         door.done.clear()
         assert sender.send(_message(number))
         assert door.done.wait(_PATIENCE)
+        assert ended(sender)

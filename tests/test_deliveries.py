@@ -274,6 +274,7 @@ def test_threads_end_when_there_is_nothing_left_and_come_again(store: Store):
         sender.nudge()
         assert sent.wait(_PATIENCE)
     sender.close(_PATIENCE)
+    assert not sender._threads
     sender.nudge()
     assert len(door.sent) == 2
     assert told(store) == [("job.delivered", None)] * 2

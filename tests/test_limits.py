@@ -93,6 +93,8 @@ def test_a_try_can_be_given_back(either: Limits) -> None:
     for _ in range(20):
         either.reserve_try("alice")
         either.return_try("alice")
+    # As long as the last of the free ones was not among them, all are free again.
+    assert [_refused(either, "alice") for _ in range(6)] == [0, 0, 0, 0, 0, 1]
 
 
 def test_tries_at_the_same_moment_share_the_free_ones(limits: Limits) -> None:
@@ -111,9 +113,18 @@ def test_after_the_wait_exactly_one_of_many_gets_the_try(limits: Limits) -> None
     assert outcomes.count(0) == 1
 
 
-def test_a_name_of_any_size_is_a_small_key(limits: Limits) -> None:
+def test_a_name_of_any_size_is_a_small_key(limits: Limits, monkeypatch: pytest.MonkeyPatch) -> None:
+    keys: set[str] = set()
+    count = limits._store.ephemeral.count
+
+    def seen(space: str, key: str, *more: int) -> int:
+        keys.add(key)
+        return count(space, key, *more)
+
+    monkeypatch.setattr(limits._store.ephemeral, "count", seen)
     limits.reserve_try("x" * 1_000_000)
     limits.reserve_try("\x00\ud800")
+    assert [len(key) for key in keys] == [64, 64]
 
 
 def test_a_client_that_fails_twenty_times_is_refused_for_a_minute(either: Limits) -> None:

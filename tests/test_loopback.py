@@ -29,6 +29,9 @@ def test_loopback_is_open_to_tests() -> None:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         client.connect(listener.getsockname())
+        accepted, address = listener.accept()
+        accepted.close()
+        assert address == client.getsockname()
 
 
 def test_protocol_tests_open_no_socket(monkeypatch: pytest.MonkeyPatch) -> None:

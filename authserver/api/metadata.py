@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
+from authserver.manage import joining
 from authserver.oauth import dpop
 from authserver.oauth import metadata as rfc8414
 from authserver.oauth.request import Answer, Request
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from authserver.oauth.server import Server
 
 FEATURE: Final = "management_api"
-WELL_KNOWN: Final = "/.well-known/oauth-protected-resource"  # 3.1: before the path of the resource
+WELL_KNOWN: Final = joining.WELL_KNOWN
 PATH: Final = f"{WELL_KNOWN}/manage"
 METHODS: Final = ("GET", "HEAD")
 SCOPES: Final[Mapping[str, str]] = MappingProxyType(

@@ -9,7 +9,7 @@ from authserver.api.guard import Caller
 from authserver.manage.changes import version_of
 from authserver.manage.client_metadata import Check
 from authserver.manage.errors import InvalidMetadata
-from authserver.oauth.errors import JSON_TYPE, InvalidRequest
+from authserver.oauth.errors import JSON_TYPE, REPEATED, InvalidRequest
 from authserver.oauth.request import NO_STORE, Answer, Request, json_answer
 
 if TYPE_CHECKING:
@@ -94,7 +94,9 @@ class Call(NamedTuple):
 def read(server: "Server", request: Request, operation: Operation, caller: Caller) -> Call:
     """Read what the operation is given, strictly: nothing twice, nothing unknown; raises InvalidRequest."""
     posts = operation.method == "POST"
-    if request.payload.repeated or request.payload.lists:
+    if request.payload.repeated:
+        raise InvalidRequest(REPEATED)
+    if request.payload.lists:
         raise InvalidRequest(UNKNOWN_PARAMETER)
     body = _body(request) if posts or operation.document else {}
     document, fields = (body, {}) if operation.document else ({}, body)

@@ -5,7 +5,6 @@ It is bound to the list and to what the list was asked for; edited, of another l
 
 import hmac
 from base64 import urlsafe_b64decode
-from binascii import Error as Base64Error
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
@@ -49,7 +48,7 @@ def _write(call: Call, after: str) -> str:
 def _read(call: Call, cursor: str) -> str:
     try:
         raw = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
-    except (Base64Error, ValueError):
+    except ValueError:
         raise InvalidRequest(CURSOR) from None
     tag, after = raw[:_TAG], raw[_TAG:]
     # Written again, so that there is one spelling only (RFC 4648 3.5).

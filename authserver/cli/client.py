@@ -1,11 +1,10 @@
 """Clients: ``authserver client``."""
 
-from datetime import UTC, datetime
 from typing import IO
 
 import click
 
-from authserver.cli.deployment import opened, print_json, print_record, print_table, read_json
+from authserver.cli.deployment import minute, opened, print_json, print_record, print_table, read_json
 
 _MOST = 1000
 _AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON for a program.")
@@ -169,9 +168,7 @@ def initial_access_tokens(as_json: bool) -> None:
         print_json(found)
         return
     rows = [("ID", "USES LEFT", "UNTIL")]
-    for one in found:
-        until = datetime.fromtimestamp(one["expires_at"], UTC).strftime("%Y-%m-%d %H:%M")
-        rows.append((one["id"], str(one["uses_left"]), until))
+    rows += [(one["id"], str(one["uses_left"]), minute(one["expires_at"])) for one in found]
     print_table(rows)
 
 

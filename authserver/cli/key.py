@@ -1,11 +1,10 @@
 """Signing and encryption keys: ``authserver key``."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 import click
 
-from authserver.cli.deployment import opened, print_json, print_table
+from authserver.cli.deployment import minute, opened, print_json, print_table
 
 _AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON for a program.")
 
@@ -62,11 +61,7 @@ def _print(found: list[dict[str, Any]], *, as_json: bool) -> None:
         return
     rows = [("KID", "ALGORITHM", "USE", "STATE", "FROM", "RETIRES")]
     rows += [
-        (one["kid"], one["algorithm"], one["use"], one["state"], _day(one["signs_at"]), _day(one["retires_at"]))
+        (one["kid"], one["algorithm"], one["use"], one["state"], minute(one["signs_at"]), minute(one["retires_at"]))
         for one in found
     ]
     print_table(rows)
-
-
-def _day(seconds: int | None) -> str:
-    return "-" if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M")

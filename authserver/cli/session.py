@@ -1,10 +1,8 @@
 """Browser sessions: ``authserver session``."""
 
-from datetime import UTC, datetime
-
 import click
 
-from authserver.cli.deployment import opened, print_json, print_table
+from authserver.cli.deployment import minute, opened, print_json, print_table
 
 
 @click.group()
@@ -26,9 +24,7 @@ def list_(user: str, as_json: bool) -> None:
         print_json(found)
         return
     rows = [("SESSION", "SIGNED IN", "ADDRESS", "BROWSER")]
-    for one in found:
-        since = datetime.fromtimestamp(one["auth_time"], UTC).strftime("%Y-%m-%d %H:%M")
-        rows.append((one["sid"], since, one["address"], one["user_agent"]))
+    rows += [(one["sid"], minute(one["auth_time"]), one["address"], one["user_agent"]) for one in found]
     print_table(rows)
 
 

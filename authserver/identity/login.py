@@ -21,7 +21,6 @@ from authserver.identity.second_factor import Guard
 from authserver.identity.sessions import Browser, Visit
 from authserver.limits import Exceeded
 from authserver.records import Event, Session, User
-from authserver.store.errors import BadValue
 from authserver.store.users import canonical
 
 ACR_PASSWORD: Final = "urn:authserver:pwd"
@@ -67,7 +66,7 @@ def sign_in(server: Door, visit: Visit, username: str, password: str, about: str
     """
     try:
         server.limits.count_sign_in_from(visit.address)
-        user = _find(server, username)
+        user = find(server, username)
         account = _counter(server, user, username, visit.browser)
         server.limits.reserve_try(account)
     except Exceeded as limit:
@@ -165,13 +164,9 @@ def _open(server: Door, visit: Visit, user: User, acr: str, amr: str) -> SignIn:
     return SignIn(sid, browser)
 
 
-def _find(server: Door, username: str) -> User | None:
-    if not username or len(username) > MAX_NAME:
-        return None
-    try:
-        return server.store.users.by_login(username)
-    except BadValue:
-        return None
+def find(server: Guard, name: str) -> User | None:
+    """Return the user with this name or e-mail address, in any spelling; it may be anything."""
+    return server.store.users.by_login(name) if 0 < len(name) <= MAX_NAME else None
 
 
 def _counter(server: Door, user: User | None, username: str, browser: Browser) -> str:

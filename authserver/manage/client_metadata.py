@@ -8,14 +8,13 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Final, NoReturn
-from urllib.parse import urlsplit
 
 from authserver.keys import SIGNING
 from authserver.manage import uris
 from authserver.manage.errors import InvalidMetadata
 from authserver.manage.jwks import check_jwks
 from authserver.manage.profiles import ALL_METHODS, PROFILES, SECRET_METHODS
-from authserver.manage.sectors import sector_of
+from authserver.manage.sectors import host_of, sector_of
 from authserver.records import origin_of
 
 Check = Callable[[str, Any], Any]
@@ -270,15 +269,11 @@ def _front_channel_rules(metadata: Mapping[str, Any], profile: str) -> tuple[tup
         (
             front
             and metadata.get("application_type") == "web"
-            and not all(uri.startswith("https://") and not _is_here(uri) for uri in uris_of_client),
+            and not all(uri.startswith("https://") and host_of(uri) not in uris.LOOPBACK for uri in uris_of_client),
             "redirect_uris",
             "of a web client with these response_types must be https and not on this machine",
         ),
     )
-
-
-def _is_here(uri: str) -> bool:
-    return urlsplit(uri).hostname in {"localhost", "127.0.0.1", "::1"}
 
 
 def _logout_rules(metadata: Mapping[str, Any]) -> tuple[tuple[bool, str, str], ...]:

@@ -21,7 +21,7 @@ from authserver.outbound import Outbound, OutboundError
 from authserver.sections import PERSONAL_SCOPES
 from authserver.store import Store
 
-WELL_KNOWN: Final = "/.well-known/oauth-protected-resource"
+WELL_KNOWN: Final = "/.well-known/oauth-protected-resource"  # 3.1: before the path of the resource
 MAX_BYTES: Final = 16 * 1024
 
 

@@ -12,6 +12,7 @@ Plugs into: GRANTS, ENDPOINTS, METADATA, PARAMETERS; ``web/device.py``.
 import hmac
 import secrets
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 from unicodedata import normalize
 
@@ -22,7 +23,7 @@ from authserver.limits import Exceeded, network_of, sender_of
 from authserver.manage.client_metadata import DEVICE
 from authserver.oauth import client_auth, errors
 from authserver.oauth.request import Answer, Request, json_answer
-from authserver.oauth.waiting import INTERVAL, PolledGrant, Room, Waiting
+from authserver.oauth.waiting import INTERVAL, PolledGrant, Room, Waiting, client_of
 from authserver.records import Client, Session
 from authserver.settings import Settings
 from authserver.store.errors import Busy, Conflict
@@ -108,7 +109,7 @@ def find(server: "Server", user_code: str, session: Session, address: str) -> tu
     server.limits.count(_BY_ADDRESS, network, HOUR, limits.user_codes_per_address)
     pointer = server.store.single_use.get(_USER_CODES, _user_code_key(server, user_code))
     device = None if pointer is None else _DEVICES.read(server, pointer.value)
-    client = None if device is None else _client(server, device)
+    client = None if device is None else client_of(server, device, partial(_may_ask, server))
     if device is None or client is None or device.sid not in {None, session.sid}:
         return None
     server.limits.uncount(_BY_SESSION, session.sid, HOUR)
@@ -177,14 +178,6 @@ def _keep(server: "Server", request: Request) -> tuple[str, str]:
             continue
         return text, user_code
     raise Busy(_USER_CODES)
-
-
-def _client(server: "Server", device: Device) -> Client | None:
-    """Return the client of a device, unless it may not have any more what it has asked for."""
-    client = server.query_client(device.client_id)
-    if client is None or client.disabled_at is not None or not _may_ask(server, client):
-        return None
-    return client if client.scopes.issuperset(device.scope.split()) else None
 
 
 def _user_code_key(server: "Server", user_code: str) -> str:

@@ -59,8 +59,10 @@ def is_allowed(server: "Server", client: Client, identifier: str) -> bool:
     if identifier in server.own_resources:
         return client.origin == "administrator" and identifier in (client.resources or ())
     resource = server.resource(identifier)
-    if resource is None or client.resources is not None:
-        return resource is not None and identifier in (client.resources or ())
+    if resource is None:
+        return False
+    if client.resources is not None:
+        return identifier in client.resources
     # A client that nobody has registered gets to the APIs of which it may have a scope, and no further.
     return client.origin == "administrator" or not client.scopes.isdisjoint(resource.scope_names)
 

@@ -5,6 +5,7 @@ whose code is that code. So it is redeemed as an authorization code is: once, by
 and session are in force; the second time revokes the grant.
 """
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
@@ -17,7 +18,7 @@ from authserver.oauth import errors, issue, scope
 from authserver.oauth.authorization_code import new_grant
 from authserver.oauth.request import AuthorizationRequest
 from authserver.oauth.server import Issuing
-from authserver.records import Event, Session
+from authserver.records import Client, Event, Session
 from authserver.store.errors import Conflict
 
 if TYPE_CHECKING:
@@ -145,6 +146,14 @@ class Room(Generic[W]):
         """Write changes, unless somebody else has written since it was read; say whether they are written."""
         text, until = _dump(replace(waiting, **changes)), waiting.expires_at + _TOLD
         return server.store.single_use.swap(self.name, waiting.key, text, waiting.version, until)
+
+
+def client_of(server: "Server", waiting: Waiting, may_ask: Callable[[Client], bool]) -> Client | None:
+    """Return the client of a request, unless it may not have any more what it has asked for."""
+    client = server.query_client(waiting.client_id)
+    if client is None or client.disabled_at is not None or not may_ask(client):
+        return None
+    return client if client.scopes.issuperset(waiting.scope.split()) else None
 
 
 class PolledGrant(Issuing, rfc8628.DeviceCodeGrant):  # type: ignore[misc] # Authlib's hooks are untyped

@@ -24,11 +24,10 @@ from authserver.clock import HOUR, MINUTE, SECOND, now
 from authserver.courier import Message
 from authserver.crypto import Kind, b64, digest_of, new_handle, new_id
 from authserver.identity import sessions
-from authserver.limits import Exceeded
 from authserver.manage.client_metadata import CIBA
 from authserver.oauth import client_auth, errors
 from authserver.oauth.request import Answer, Request, json_answer
-from authserver.oauth.waiting import INTERVAL, PolledGrant, Room, Waiting
+from authserver.oauth.waiting import INTERVAL, PolledGrant, Room, Waiting, client_of
 from authserver.oidc import ciba_request, consent, step_up
 from authserver.records import Client, Session
 from authserver.settings import Settings
@@ -84,12 +83,12 @@ def respond(server: "Server", request: Request) -> Answer:
     client_auth.authenticate(server, request)
     if not _may_ask(request.client):
         raise errors.UnauthorizedClient(errors.GRANT_TYPE_REFUSED)
-    _count(server, _REQUESTS, request.client.client_id, MINUTE, server.settings.limits.ciba_requests)
+    ciba_request.count(server, _REQUESTS, request.client.client_id, MINUTE, server.settings.limits.ciba_requests)
     for step in server.registry.CIBA_CHECK:
         step(server, request)
     sub, seconds = ciba_request.user(server, request).sub, ciba_request.lifetime(server, request)
     pair = f"{request.client.client_id}\0{sub}"
-    _count(server, _BY_USER, pair, HOUR, server.settings.limits.ciba_requests_per_user)
+    ciba_request.count(server, _BY_USER, pair, HOUR, server.settings.limits.ciba_requests_per_user)
     auth_req_id = _keep(server, request, sub, seconds)
     return json_answer(200, {"auth_req_id": auth_req_id, "expires_in": seconds, "interval": INTERVAL})
 
@@ -157,13 +156,6 @@ class CibaGrant(PolledGrant):
 def _may_ask(client: Client) -> bool:
     # A request here goes from server to server as a pushed one does, so that clients that have to push may ask.
     return client.check_grant_type(CIBA) and not client.public
-
-
-def _count(server: "Server", space: str, key: str, window: int, most: int) -> None:
-    try:
-        server.limits.count(space, key, window, most)
-    except Exceeded as limit:
-        raise errors.TooManyRequests(errors.REQUESTS_TOO_OFTEN, limit.retry_after) from None
 
 
 def _keep(server: "Server", request: Request, sub: str, seconds: int) -> str:
@@ -239,10 +231,8 @@ def _of_user(server: "Server", key: str, session: Session) -> tuple[Asked, Clien
     asked = _ROOM.read(server, key)
     if asked is None or asked.sub != session.sub or asked.decision is not None or now() >= asked.expires_at:
         return None
-    client = server.query_client(asked.client_id)
-    if client is None or client.disabled_at is not None or not _may_ask(client):
-        return None
-    return (asked, client) if client.scopes.issuperset(asked.scope.split()) else None
+    client = client_of(server, asked, _may_ask)
+    return None if client is None else (asked, client)
 
 
 # 10.2: the notification.

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from authserver import jwt
 from authserver.clock import HOUR, SECOND, now
-from authserver.identity.login import MAX_NAME
+from authserver.identity import login
 from authserver.limits import Exceeded
 from authserver.manage import uris
 from authserver.manage.client_metadata import url, words
@@ -26,7 +26,6 @@ from authserver.oauth import client_auth, errors, jar
 from authserver.oauth.request import Request
 from authserver.oidc.authentication_request import hinted_sub
 from authserver.records import User
-from authserver.store.errors import BadValue
 
 if TYPE_CHECKING:
     from authserver.oauth.server import Server
@@ -165,19 +164,24 @@ def user(server: "Server", request: Request) -> User:
         raise errors.UnknownUserID(errors.HINT_TOKEN)
     # Counted before anybody is looked for, so that a hundred at once are not a hundred answers.
     client_id, most = request.client.client_id, server.settings.limits.ciba_unknown_users
-    try:
-        server.limits.count(_UNKNOWN, client_id, HOUR, most)
-    except Exceeded as limit:
-        raise errors.TooManyRequests(errors.REQUESTS_TOO_OFTEN, limit.retry_after) from None
+    count(server, _UNKNOWN, client_id, HOUR, most)
     found = (
         server.store.users.get(hinted_sub(server, request.client, request.parameters["id_token_hint"]))
         if hints == ["id_token_hint"]
-        else _by_name(server, request)
+        else login.find(server, request.parameters["login_hint"])
     )
     if found is None or found.disabled_at is not None:
         raise errors.UnknownUserID(errors.USER_UNKNOWN)
     server.limits.uncount(_UNKNOWN, client_id, HOUR)
     return found
+
+
+def count(server: "Server", space: str, key: str, window: int, most: int) -> None:
+    """Count a request; raises TooManyRequests."""
+    try:
+        server.limits.count(space, key, window, most)
+    except Exceeded as limit:
+        raise errors.TooManyRequests(errors.REQUESTS_TOO_OFTEN, limit.retry_after) from None
 
 
 def _verified(server: "Server", request: Request, token: str) -> jwt.Parsed:
@@ -200,13 +204,3 @@ def _verified(server: "Server", request: Request, token: str) -> jwt.Parsed:
         msg = "the claims are not accepted"
         raise jwt.InvalidJWT(msg)
     return parsed
-
-
-def _by_name(server: "Server", request: Request) -> User | None:
-    name = request.parameters["login_hint"]
-    if len(name) > MAX_NAME:
-        return None
-    try:
-        return server.store.users.by_login(name)
-    except BadValue:
-        return None

@@ -126,7 +126,7 @@ def _answer(server: "Server", request: AuthorizationRequest, session: Session, s
         response |= _token_parameters(issue.prepare(server, given, subject=grant.sub, longest=TOKEN_SECONDS))
     if "id_token" in words:
         response["id_token"] = _id_token(server, request, given, grant, response)
-    _open(server, request, grant, code_digest)
+    _open(server, request, session, grant, code_digest)
     if given.access_row is not None:
         server.store.tokens.add(given.access_row)
     return response
@@ -173,7 +173,9 @@ def _id_token(
     return id_token.make(server, given, grant, {**about, "nonce": request.nonce}, alone=alone)
 
 
-def _open(server: "Server", request: AuthorizationRequest, grant: Grant, code_digest: bytes | None) -> None:
+def _open(
+    server: "Server", request: AuthorizationRequest, session: Session, grant: Grant, code_digest: bytes | None
+) -> None:
     """Open the grant that code and tokens belong to; at a second submission it is there, the same and in force."""
     ends = grant.created_at + authorization_code.code_seconds(server, request) * SECOND
     try:
@@ -185,7 +187,7 @@ def _open(server: "Server", request: AuthorizationRequest, grant: Grant, code_di
         if before is None or (before.sid, before.scope) != (grant.sid, grant.scope):
             raise errors.AccessDenied(errors.DENIED) from None
     # Whoever ends the session between its look-up and now has found no grant to revoke, and no redemption looks again.
-    if not any(session.sid == grant.sid for session in server.store.sessions.of_user(grant.sub, 0)):
+    if server.store.sessions.get(session.sid) is None:
         if opened:
             event = Event("grant.revoked", grant.sub, grant.client_id, grant.sub, {"grant_id": grant.grant_id})
             server.store.grants.revoke(grant.grant_id, "session.ended", event)

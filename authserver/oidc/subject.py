@@ -24,7 +24,7 @@ import orjson
 from authserver.crypto import b64, new_id
 from authserver.jwt import parse_json
 from authserver.manage import uris
-from authserver.manage.client_metadata import CODE, WITH_KEYS, url
+from authserver.manage.client_metadata import CODE, IMPLICIT, WITH_KEYS, url
 from authserver.manage.errors import InvalidMetadata
 from authserver.manage.sectors import host_of, sector_of
 from authserver.oauth import errors, introspection
@@ -41,7 +41,7 @@ logger = logging.getLogger(__name__)
 CLIENT_METADATA: Final = {"sector_identifier_uri": url(uris.https)}  # Registration 2
 NOBODY: Final = ""
 """In the place of a user whom nobody is called."""
-_REDIRECTED: Final = frozenset({CODE, "implicit", "refresh_token", "client_credentials"})
+_REDIRECTED: Final = frozenset({CODE, IMPLICIT, "refresh_token", "client_credentials"})
 _KEPT: Final = 10_000
 _KEY_SIZE: Final = 32
 _SID_SIZE: Final = 16

@@ -56,7 +56,7 @@ class Jobs:
         self._database = database
         mine = (jobs.c.number == number("of_number"), jobs.c.attempts == number("of_attempt"))
         due = jobs.c.due_at <= NOW
-        first = select(jobs.c.number).where(due).order_by(jobs.c.due_at, jobs.c.number).limit(literal_column("1"))
+        first = select(jobs.c.number).where(due).order_by(jobs.c.due_at).limit(literal_column("1"))
         self._due = database.prepare(first)
         self._take = database.prepare(
             update(jobs)

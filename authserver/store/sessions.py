@@ -44,6 +44,7 @@ class Sessions:
         )
         self._of_browser = database.prepare(_live(sessions.c.browser == octets("browser")), Session._make)
         self._of_user = database.prepare(_live(sessions.c.sub == text("of_sub")), Session._make)
+        self._get = database.prepare(_live(one), Session._make)
         self._touch = database.prepare(
             update(sessions).where(one, sessions.c.seen_at < number("seen")).values(seen_at=number("seen"))
         )
@@ -113,6 +114,10 @@ class Sessions:
     def of_user(self, sub: str, idle_after: int) -> tuple[Session, ...]:
         """Return the live sessions of a user, the newest sign-in first."""
         return tuple(self._database.all(self._of_user, of_sub=sub, idle_after=idle_after, now=clock.now()))
+
+    def get(self, sid: str) -> Session | None:
+        """Return a session if it is live, whenever it was seen."""
+        return self._database.one(self._get, of_sid=sid, idle_after=0, now=clock.now())
 
     def touch(self, sid: str, seen_at: int) -> None:
         """Note that a session was used; an earlier time than the stored one changes nothing."""

@@ -159,11 +159,10 @@ def test_switching_off_counts_on_every_node_and_is_undone(authserver: AuthServer
 def test_what_is_removed_is_gone(manager: Manager, added: dict[str, Any]):
     name = {"client_id": added["client_id"]}
     assert manager("DELETE", "/client", name).status_code == 204
-    _, version = {}, {"If-Match": '"x"'}
     for answer in (
         manager("GET", "/client", name),
         manager("DELETE", "/client", name),
-        manager("PUT", "/client", name, json=METADATA, headers=version),
+        manager("PUT", "/client", name, json=METADATA, headers={"If-Match": '"x"'}),
         manager("POST", "/client/disable", client_id=added["client_id"]),
         manager("POST", "/client/rotate-secret", client_id=added["client_id"]),
     ):

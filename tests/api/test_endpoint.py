@@ -12,6 +12,7 @@ from authserver import registry
 from authserver.api.endpoint import OPERATIONS
 from authserver.api.operation import Operation
 from authserver.manage import client_metadata, resources
+from authserver.oauth.errors import REPEATED
 from pytest_authserver import AuthServer
 from tests.api.conftest import PREFIX, Manager
 from tests.web.bad_values import BAD_VALUES
@@ -169,7 +170,7 @@ def test_a_member_of_the_wrong_kind_is_refused(tried: Manager, operation: Operat
 def test_a_member_of_a_whole_object_takes_every_bad_value(tried: Manager, path: str):
     operation = next(one for one in OPERATIONS if (one.method, one.path) == ("POST", path))
     usual = DOCUMENTS[path]
-    members = MEMBERS if path == "/clients" else {*described(), "encryption", "introspection_clients"}
+    members = MEMBERS if path == "/clients" else {*described(), "introspection_clients"}
     for name in (*members, "client_name#de", "unknown"):
         for value in (*VALUES, {"keys": [{}]}, [{"name": 1}], {"alg": 1, "jwks": 2}):
             answer = _send(tried, operation, json.dumps({**usual, name: value}).encode())
@@ -213,6 +214,7 @@ def test_a_parameter_that_stands_twice_or_is_unknown_is_refused(manager: Manager
                 operation.method, PREFIX + operation.path, params=twice, json={} if operation.document else None
             )
             assert_refused(answer, "invalid_request")
+            assert answer.json()["error_description"] == REPEATED
         for name in ("resource", "access_token", "sort"):
             query = {**_query(operation), name: "x"}
             answer = http.request(
@@ -227,7 +229,7 @@ def test_a_post_has_nothing_in_its_url(manager: Manager):
 
 
 def test_what_is_accepted_says_nothing_about_the_answer(manager: Manager):
-    """ATTACKS 209: the endpoint decides about the form of its answers."""
+    """The endpoint decides about the form of its answers."""
     for accept in ("text/html", "application/xml", "*/*", "x" * 200):
         assert manager("GET", "/clients", headers={"Accept": accept}).headers["content-type"] == "application/json"
         assert_refused(manager("GET", "/client", headers={"Accept": accept}), "invalid_request")

@@ -1,4 +1,4 @@
-"""Who may use the management API (ATTACKS 211)."""
+"""Who may use the management API."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What all operations have in common: what is told and logged, two administrators at once (ATTACKS 213, 215)."""
+"""What all operations have in common: what is told and logged, two administrators at once."""
 
 import logging
 from concurrent.futures import ThreadPoolExecutor

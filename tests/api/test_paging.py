@@ -1,4 +1,4 @@
-"""Lists in pages, and cursors that were not given out here (ATTACKS 210)."""
+"""Lists in pages, and cursors that were not given out here."""
 
 from pathlib import Path
 from typing import Any

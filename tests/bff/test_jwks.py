@@ -39,7 +39,8 @@ def test_a_key_published_later_is_found_after_the_cool_down():
     keys.find("one", "ES256")
     source.keys.append(public_jwk(RSA_KEY, "two"))
     time.sleep(0.02)
-    keys.find("two", "RS256")
+    assert keys.find("two", "RS256").key_id == "two"
+    assert source.fetches == 2
 
 
 def test_old_keys_serve_while_the_provider_is_away():
@@ -47,7 +48,8 @@ def test_old_keys_serve_while_the_provider_is_away():
     keys = Keys(source, fresh_seconds=0, cooldown_seconds=0)
     keys.find("one", "ES256")
     source.away = True
-    keys.find("one", "ES256")
+    assert keys.find("one", "ES256").key_id == "one"
+    assert source.fetches > 1, "the provider was asked, and was away"
 
 
 def test_old_keys_serve_no_longer_than_their_time():

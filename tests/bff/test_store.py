@@ -3,13 +3,13 @@
 import stat
 import threading
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import time_machine
-from sqlalchemy import insert
+from sqlalchemy import event, insert
 
 from bff.clock import now
 from bff.records import HeldToken, Login, Session, User
@@ -76,6 +76,37 @@ def test_many_first_log_ins_of_one_person_make_one_user(store: Store):
     assert len(set(in_threads(12, open_one))) == 1
     assert count(store, "bff_users") == 1
     assert count(store, "bff_sessions") == 12
+
+
+@pytest.mark.parametrize("sub", ["user", None])
+@pytest.mark.parametrize("first", ["log-in", "notice"])
+def test_of_a_first_log_in_and_a_notice_of_its_session_the_second_sees_the_first(
+    postgres_url: str, first: str, sub: str | None
+):
+    store, named = Store(postgres_url), {"sid": "s", "sub": sub, "sid_digest": "digest of s"}
+    opened = replace(session("a"), provider_sid="s")
+    acts = {
+        "log-in": lambda: store.open_session(opened, token("a"), None, "digest of s"),
+        "notice": lambda: store.end_sessions_of("https://as.example", jti_digest="jti", until=now() + 60, **named),
+    }
+    committing, over = threading.Event(), threading.Event()
+
+    def hold(_connection: object) -> None:
+        if not committing.is_set():
+            committing.set()
+            over.wait(0.3)  # the second one has to wait for the end of the first
+
+    event.listen(store._engine, "commit", hold)
+    thread = threading.Thread(target=acts.pop(first))
+    thread.start()
+    assert committing.wait(60)
+    (second,) = acts.values()
+    seen = second()
+    over.set()
+    thread.join()
+    assert seen == (1 if first == "log-in" else None)
+    assert count(store, "bff_sessions") == 0
+    store.close()
 
 
 def test_a_login_is_taken_once(store: Store):

@@ -19,6 +19,7 @@ NOUNS = [
     "key",
     "resource",
     "serve",
+    "session",
     "settings",
     "token",
     "user",
@@ -29,6 +30,7 @@ NOUNS = [
 def test_help_names_every_noun():
     result = CliRunner().invoke(cli, ["--help"])
     assert result.exit_code == 0
+    assert sorted(cli.commands) == NOUNS
     assert [noun for noun in NOUNS if f"\n  {noun} " in result.output] == NOUNS
 
 

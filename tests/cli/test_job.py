@@ -2,13 +2,9 @@
 
 import json
 
-from authserver.clock import HOUR, now
-from authserver.records import Event
 from authserver.store import Store
 from tests.cli.conftest import Run
-from tests.store.makers import a_client, a_grant
-
-EVENT = Event("sign_in.succeeded", "test")
+from tests.store.makers import EVENT, a_client, a_grant, start_session
 
 
 def test_what_waits_is_listed_with_its_problem_and_the_worker_tells_it(run: Run, store: Store):
@@ -18,17 +14,7 @@ def test_what_waits_is_listed_with_its_problem_and_the_worker_tells_it(run: Run,
     assert user is not None
     address = "https://127.0.0.1/bye"  # inside, so that nothing is sent
     store.clients.add(a_client("album", backchannel_logout_uri=address), EVENT)
-    store.sessions.start(
-        sid="s",
-        browser=b"b",
-        sub=user.sub,
-        acr="",
-        amr="",
-        user_agent="",
-        address="",
-        expires_at=now() + HOUR,
-        event=EVENT,
-    )
+    start_session(store, "s", user.sub)
     store.grants.open(a_grant(client_id="album", sub=user.sub, sid="s"))
     run("session", "end", "s")
     (job,) = json.loads(run("job", "list", "--json").stdout)

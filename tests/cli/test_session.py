@@ -2,33 +2,18 @@
 
 import json
 
-from authserver.clock import HOUR, now
-from authserver.records import Event
 from authserver.store import Store
 from tests.cli.conftest import Run
-
-
-def _sign_in(store: Store, sid: str) -> None:
-    user = store.users.by_login("alice")
-    assert user is not None
-    store.sessions.start(
-        sid=sid,
-        browser=sid.encode(),
-        sub=user.sub,
-        acr="urn:authserver:pwd",
-        amr="pwd",
-        user_agent="Firefox\x1b[31m",
-        address="192.0.2.1",
-        expires_at=now() + HOUR,
-        event=Event("sign_in.succeeded", user.sub, sub=user.sub),
-    )
+from tests.store.makers import start_session
 
 
 def test_sessions_are_listed_and_ended_one_by_one_or_all(run: Run, store: Store):
     run("user", "add", "alice")
     assert json.loads(run("session", "list", "alice", "--json").stdout) == []
+    user = store.users.by_login("alice")
+    assert user is not None
     for sid in ("first", "second", "third"):
-        _sign_in(store, sid)
+        start_session(store, sid, user.sub, sid.encode(), user_agent="Firefox\x1b[31m")
     table = run("session", "list", "alice").stdout
     assert "first" in table
     assert "\x1b" not in table

@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import jwt
 import pytest
+import segno
 
 from authserver.crypto import Kind
 from authserver.manage import registration_tokens
@@ -175,7 +176,6 @@ def test_connecting_a_device_with_curl(live_authserver: AuthServer, environment:
 
 
 def test_connecting_a_device_with_python_and_a_qr_code(live_authserver: AuthServer, environment: dict[str, str]):
-    segno = pytest.importorskip("segno", reason="NOT TESTED HERE: segno is not installed")
     environment["CLIENT_ID"] = device_client(live_authserver).client_id
     with documented.running_python(documented.blocks("device.md", "python")[0], **environment) as device:
         assert device.stdout is not None

@@ -4,31 +4,22 @@ import json
 import os
 import socket
 import sys
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pytest_authserver.live import serving
 from tests import documented
+from tests.run.conftest import until
+from tests.servers.process import free_port
 
 PAGE = "resources.md"
 SECRET_KEY = "a secret key for tests and nothing else"
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
-
-
-def _wait_for(port: int) -> None:
-    for _ in range(300):
-        with socket.socket() as attempt:
-            if attempt.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.1)
-    raise AssertionError("the API of the example does not listen")
+def _listens(port: int) -> bool:
+    with socket.socket() as attempt:
+        return attempt.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _like(shown: Any, answer: Any) -> Any:
@@ -43,7 +34,7 @@ def _like(shown: Any, answer: Any) -> Any:
 def test_an_api_joins_with_one_command_and_is_called(tmp_path: Path) -> None:
     make_key, add, ask = documented.blocks(PAGE, "sh")
     api_source, call = documented.blocks(PAGE, "python")
-    port = _free_port()
+    port = free_port()
     with serving(tmp_path, secret_key=SECRET_KEY) as at:
         scripts = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         api = f"http://127.0.0.1:{port}/things"
@@ -56,7 +47,7 @@ def test_an_api_joins_with_one_command_and_is_called(tmp_path: Path) -> None:
             "AUTHSERVER_OUTBOUND_ALLOW": f"127.0.0.1:{port}",
         }
         with documented.running_python(api_source, **environment):
-            _wait_for(port)
+            until(lambda: _listens(port), lambda: "the API of the example does not listen")
             answer = json.loads(documented.run_shell(add, **environment, **deployment))
             text = documented.blocks(PAGE, "json")[0].replace("http://127.0.0.1:8000/things", api)
             shown = json.loads(text)

@@ -1,4 +1,4 @@
-"""What strangers send stays inside one log line, as text, and secrets stay out (ATTACKS 244)."""
+"""What strangers send stays inside one log line, as text, and secrets stay out."""
 
 import json
 import re

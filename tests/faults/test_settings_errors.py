@@ -1,4 +1,4 @@
-"""What must not start does not, says why in a sentence, and leaves nothing behind (ATTACKS 242, 243)."""
+"""What must not start does not, says why in a sentence, and leaves nothing behind."""
 
 import os
 import socket

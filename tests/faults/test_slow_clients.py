@@ -1,4 +1,4 @@
-"""Clients that trickle, break off or send too much (ATTACKS 206-208): they are refused, and nobody else notices."""
+"""Clients that trickle, break off or send too much: they are refused, and nobody else notices."""
 
 import socket
 import string

@@ -122,7 +122,7 @@ def test_the_keys_may_lie_elsewhere_too(authserver: AuthServer, host: Listener, 
         assert code_of(_visit(authserver, client, place, alice))
 
 
-# 10.4: where nothing is fetched from. ATTACKS L 136
+# 10.4: where nothing is fetched from.
 
 
 def test_a_place_that_is_not_registered_is_never_asked_10_4_1(

@@ -95,7 +95,6 @@ def test_the_change_is_in_the_audit_trail(authserver: AuthServer, alice: User, h
 
 
 def test_withdrawing_ends_tokens_and_remembered_consent(authserver: AuthServer, alice: User) -> None:
-    """ATTACKS U 200."""
     client, other = authserver.client(), authserver.client()
     tokens = authserver.tokens(client, alice, scope="openid offline_access", prompt="consent")
     kept = authserver.tokens(other, alice)

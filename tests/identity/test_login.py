@@ -89,7 +89,7 @@ def test_success_and_failure_are_in_the_audit_trail_without_what_was_typed(
     assert lines[2].facts["address"] == "192.0.2.1"
 
 
-# Guessing (ATTACKS S 181, 183)
+# Guessing
 
 
 def test_after_five_wrong_tries_the_account_waits(authserver: AuthServer, alice: User, visit: Visit) -> None:

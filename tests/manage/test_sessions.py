@@ -2,26 +2,12 @@
 
 import pytest
 
-from authserver.clock import HOUR, now
 from authserver.manage import sessions, users
 from authserver.manage.errors import NotThere
-from authserver.records import Event, User
+from authserver.records import User
 from authserver.settings import Settings
 from authserver.store import Store
-
-
-def _signed_in(store: Store, sid: str, sub: str) -> None:
-    store.sessions.start(
-        sid=sid,
-        browser=sid.encode(),
-        sub=sub,
-        acr="urn:authserver:pwd",
-        amr="pwd otp",
-        user_agent="Firefox",
-        address="192.0.2.1",
-        expires_at=now() + HOUR,
-        event=Event("sign_in.succeeded", sub, sub=sub),
-    )
+from tests.store.makers import start_session
 
 
 @pytest.fixture
@@ -33,7 +19,7 @@ def anna(store: Store) -> User:
 
 def test_live_sessions_are_listed_and_ended(store: Store, settings: Settings, anna: User):
     for sid in ("first", "second", "third"):
-        _signed_in(store, sid, anna.sub)
+        start_session(store, sid, anna.sub, sid.encode(), amr="pwd otp")
     shown = [sessions.describe(one) for one in sessions.of_user(store, settings, anna.sub)]
     assert {one["sid"] for one in shown} == {"first", "second", "third"}
     assert shown[0]["amr"] == ["pwd", "otp"]

@@ -117,7 +117,7 @@ def test_a_client_may_pin_its_algorithm(authserver: AuthServer, alice: User):
     assert code_of(visit(authserver, client, signed(authserver, client), alice))
 
 
-# Refused before any key is touched. ATTACKS I 102, 103, 109
+# Refused before any key is touched.
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,6 @@ def test_a_confidential_client_proves_itself_3_1(
     ],
 )
 def test_a_client_that_may_not_ask_like_this_is_refused(authserver: AuthServer, metadata: dict[str, Any]):
-    """ATTACKS M 144."""
     client = authserver.client(**metadata)
     assert_refused(request(authserver, client), "unauthorized_client")
     if GRANT_TYPE not in metadata["grant_types"]:

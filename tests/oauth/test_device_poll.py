@@ -65,7 +65,6 @@ def test_codes_expire_whatever_was_decided_3_5(
 def test_to_another_client_the_code_is_unknown_3_4(
     authserver: AuthServer, screen: RegisteredClient, box: RegisteredClient, alice: User
 ):
-    """ATTACKS M 141."""
     codes = begin(authserver, box)
     decide(authserver, alice, codes)
     assert_refused(poll(authserver, screen, codes), "invalid_grant")
@@ -163,7 +162,6 @@ def _withdrawn(authserver: AuthServer, client: RegisteredClient, user: User) -> 
 def test_what_ends_before_the_device_fetches_its_tokens_is_over(
     authserver: AuthServer, box: RegisteredClient, happens: Any
 ):
-    """ATTACKS M 143."""
     user = authserver.user(f"device-{happens.__name__.strip('_').replace('_', '-')}")
     codes = begin(authserver, box, scope="openid")
     decide(authserver, user, codes)

@@ -30,7 +30,6 @@ UNKNOWN = "BCDF-GHJK"
 )
 @pytest.mark.parametrize("change", [str.lower, str.upper, str.title])
 def test_a_code_may_be_written_in_any_way_6_1(authserver: AuthServer, alice: User, written: str, change: Any):
-    """ATTACKS M 139."""
     with authserver.later(300):
         codes = begin(authserver, authserver.client(grant_types=["authorization_code", GRANT_TYPE]))
         text = change(written.format(*codes["user_code"].split("-")))
@@ -52,7 +51,6 @@ def test_the_tries_of_a_session_find_a_code_less_often_than_once_in_four_thousan
 
 
 def test_five_wrong_codes_in_a_session_and_no_more_5_1(own: AuthServer):
-    """ATTACKS M 138."""
     user, screen = own.user("alice"), device_client(own)
     codes, browser = begin(own, screen), own.browser(user)
     pages = [enter(browser, UNKNOWN) for _ in range(5)]

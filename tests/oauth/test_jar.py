@@ -162,7 +162,6 @@ def test_without_a_proven_redirect_uri_there_is_only_a_page(authserver: AuthServ
 
 
 def test_nothing_beside_the_object_counts_6_3(authserver: AuthServer, signer: RegisteredClient, alice: User):
-    # ATTACKS L 130
     pkce = authserver.pkce()
     beside = {
         "redirect_uri": EVIL,
@@ -222,7 +221,7 @@ def test_an_object_comes_once_and_one_way_5(authserver: AuthServer, signer: Regi
     assert_refused(authserver.post("/par", signer, request=[token, token]), "invalid_request")
 
 
-# 6.2: the signature. ATTACKS L 135, I 102-109
+# 6.2: the signature.
 
 
 @pytest.mark.parametrize(

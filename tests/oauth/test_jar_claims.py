@@ -22,7 +22,7 @@ def signer(authserver: AuthServer) -> RegisteredClient:
     return signing_client(authserver)
 
 
-# 4: what is there has to be right. ATTACKS L 135, I 105, I 106
+# 4: what is there has to be right.
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_an_object_ends_a_minute_after_its_time(authserver: AuthServer, signer: 
         assert_not_taken(authserver, signer, token)
 
 
-# 10.8: one kind of token in the place of another. ATTACKS E 61
+# 10.8: one kind of token in the place of another.
 
 
 def test_an_assertion_is_not_a_request_object_10_8(authserver: AuthServer, signer: RegisteredClient):
@@ -205,7 +205,7 @@ def test_switched_off_it_is_refused_and_not_ignored(tmp_path: Path):
         assert document["request_uri_parameter_supported"] is False
         assert not [name for name in document if name.startswith("request_object")]
         assert {key["use"] for key in server.get("/jwks").json()["keys"]} == {"sig"}
-        # OpenID Connect Core 6.1, 6.2; ATTACKS A 14
+        # OpenID Connect Core 6.1, 6.2
         for name in ("request", "request_uri"):
             for value in ("x", "eyJhbGciOiJub25lIn0.e30.", "https://client.test/request"):
                 page = ask(server, client, user, **{name: value}, state="s")

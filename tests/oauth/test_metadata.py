@@ -68,12 +68,17 @@ def test_everything_that_steers_a_client_is_there_2(authserver: AuthServer):
 def test_it_passes_the_check_of_another_library(authserver: AuthServer):
     document = authserver.get(PATH).json()
     # The library demands https; nothing else about the document may be wrong.
-    AuthorizationServerMetadata(
+    checked = AuthorizationServerMetadata(
         {
             name: value.replace("http://localhost:9000", "https://as.test") if isinstance(value, str) else value
             for name, value in document.items()
         }
-    ).validate()
+    )
+    checked.validate()
+    assert checked.issuer == "https://as.test"
+    for required in ("issuer", "authorization_endpoint", "token_endpoint", "response_types_supported"):
+        with pytest.raises(ValueError, match=required):
+            AuthorizationServerMetadata({**checked, required: None}).validate()
 
 
 def test_every_endpoint_that_it_names_exists(authserver: AuthServer):

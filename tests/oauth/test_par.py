@@ -292,7 +292,7 @@ def _replace(authserver: AuthServer, client: RegisteredClient, members: dict[str
 def test_the_pushed_parameters_are_nowhere_in_the_browser(
     authserver: AuthServer, pushing: RegisteredClient, alice: User
 ):
-    # ATTACKS L 134: not in a URL, a cookie or a page.
+    # Not in a URL, a cookie or a page.
     browser = authserver.browser(alice)
     secret = "s3cret-nonce-of-the-client"
     page = _open(browser, pushing, _push(authserver, pushing, nonce=secret, state=secret + "-state", prompt="consent"))

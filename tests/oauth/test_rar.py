@@ -194,7 +194,7 @@ def test_they_come_by_every_way_of_asking_3(at: AuthServer, alice: User) -> None
     client = signing_client(at, **METADATA)
     pushed = at.push(client, at.pkce(), scope=None, authorization_details=json.dumps([PAYMENT])).json()
     request = {"client_id": client.client_id, "request_uri": pushed["request_uri"]}
-    # ATTACKS 17: what stands beside the reference is the browser's word, and counts for nothing.
+    # What stands beside the reference is the browser's word, and counts for nothing.
     dearer = json.dumps([changed(PAYMENT, amount={"value": "999.00", "currency": "EUR"})])
     page = at.browser(alice).visit_request({**request, "authorization_details": dearer})
     assert _granted(at, code_of(page), alice) == [PAYMENT]
@@ -299,7 +299,6 @@ def test_an_object_that_does_not_conform_to_its_type_is_refused_5(
 
 
 def test_a_type_that_the_client_is_not_registered_for_is_refused_5_10(at: AuthServer, alice: User) -> None:
-    """ATTACKS 17."""
     for registered in (None, ["files"]):
         client = at.client(**{**METADATA, "authorization_details_types": registered})
         assert_sent_back(_ask(at, client, alice, [PAYMENT]), "invalid_authorization_details", client)

@@ -136,7 +136,9 @@ def test_each_of_several_registered_uris_is_good_and_none_is_the_default(authser
 def test_the_port_of_a_loopback_uri_may_differ(authserver: AuthServer, alice: User, registered: str):
     client = _native(authserver, registered)
     for uri in ("http://127.0.0.1/cb", "http://127.0.0.1:1/cb", "http://127.0.0.1:65535/cb"):
-        code_of(ask(authserver, client, alice, redirect_uri=uri))
+        page = ask(authserver, client, alice, redirect_uri=uri)
+        assert code_of(page)
+        assert str(page.location).startswith(f"{uri}?")
 
 
 def test_the_port_of_a_loopback_uri_in_version_6_may_differ(authserver: AuthServer, alice: User):

@@ -88,6 +88,25 @@ def test_one_thread_looks_for_all_while_there_is_a_stream(at: AuthServer, follow
         assert again.read() == []
 
 
+def test_without_a_thread_to_look_out_followers_poll_and_the_next_one_tries_again(
+    at: AuthServer, follower: RegisteredClient, monkeypatch: pytest.MonkeyPatch
+):
+    start = threading.Thread.start
+
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name == "revocations":
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    with monkeypatch.context() as scarce:
+        scarce.setattr(threading.Thread, "start", refuse)
+        with following(at, follower) as stream:
+            assert (stream.read(), stream.read()) == ([RESET], None)
+    with following(at, follower) as stream:
+        assert stream.read() == [RESET]
+        assert stream.read() == []
+
+
 def test_an_answer_that_nobody_reads_holds_no_place(at: AuthServer, follower: RegisteredClient):
     with at.http(auth=follower.basic) as http:
         for _ in range(5):

@@ -16,6 +16,7 @@ from authserver.records import Event, User
 from pytest_authserver import AuthServer, RegisteredClient
 from tests.signing import claims_of
 from tests.status_lists import ASKED, FOR_ITSELF, STATUS_API, listed, read, status, user, web
+from tests.world import assert_refused
 
 __all__ = ["listed", "user", "web"]
 
@@ -95,6 +96,8 @@ def test_a_token_that_is_made_while_its_grant_is_revoked_is_refused_or_dead_in_t
         if answer.status_code == 200:
             token = answer.json()["access_token"]
             assert status(listed, token) == (not listed.introspect(web, token)["active"])
+        else:
+            assert_refused(answer, "invalid_grant")
 
 
 @pytest.mark.parametrize(("most", "whole"), [(3, 1), (10, 0)])

@@ -121,7 +121,6 @@ def _withdrawn(at: AuthServer, client: RegisteredClient, user: User) -> None:
 def test_what_ends_before_the_client_fetches_its_tokens_is_over(
     at: AuthServer, till: RegisteredClient, anna: User, happens: Any
 ):
-    """ATTACKS 184."""
     codes = begin(at, till, anna)
     decide(at, anna)
     happens(at, till, anna)
@@ -131,7 +130,6 @@ def test_what_ends_before_the_client_fetches_its_tokens_is_over(
 def test_a_user_who_is_switched_off_before_the_decision_cannot_take_it(
     at: AuthServer, till: RegisteredClient, anna: User
 ):
-    """ATTACKS 184."""
     codes, browser = begin(at, till, anna), at.browser(anna)
     page = opened(browser)
     users.set_disabled(at.store, anna, disabled=True, actor="test")

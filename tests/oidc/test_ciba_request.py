@@ -108,7 +108,6 @@ def test_a_client_cannot_register_itself_for_it(tmp_path: Path):
 
 
 def test_a_client_proves_itself_first_7_1(at: AuthServer, till: RegisteredClient, anna: User):
-    """ATTACKS 50."""
     wrong = RegisteredClient(till.client_id, "x" * 43, "", {})
     assert_refused(ask(at, wrong, anna), "invalid_client", 401)
     assert_refused(ask(at, None, anna, client_id=till.client_id), "invalid_client", 401)
@@ -123,7 +122,6 @@ def test_a_client_without_the_grant_is_refused_13(at: AuthServer, anna: User):
 
 
 def test_a_client_that_has_to_push_its_requests_may_ask(tmp_path: Path):
-    """ATTACKS 131."""
     server = make(tmp_path, require_pushed_authorization_requests=True)
     client, user = asking_client(server, require_pushed_authorization_requests=True), server.user()
     assert begin(server, client, user)

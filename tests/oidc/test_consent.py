@@ -195,7 +195,7 @@ def test_a_self_registered_client_is_remembered_for_the_session_only(authserver:
 
 
 def test_a_self_registered_client_that_calls_itself_otherwise_is_asked_about_again(authserver: AuthServer):
-    """ATTACKS U 197: whoever was allowed as a photo album does not go on as a bank."""
+    """Whoever was allowed as a photo album does not go on as a bank."""
     metadata = {"redirect_uris": ["https://self.test/cb"], "client_name": "Holiday Photos", "scope": "openid profile"}
     answer = clients.register(authserver.store, authserver.sealer, metadata, actor="", origin="registration")
     itself = RegisteredClient(answer["client_id"], answer["client_secret"], "https://self.test/cb", answer)

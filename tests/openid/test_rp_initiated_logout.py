@@ -118,7 +118,7 @@ def test_without_an_address_the_person_ends_on_a_page_that_says_so(
     assert is_over(party, browser)
 
 
-# What the suite does not try (ATTACKS 165, 166, 170, 171).
+# What the suite does not try.
 
 
 def test_a_hint_of_a_refresh_or_of_a_pairwise_client_is_as_good(provider: AuthServer, browser: Browser):

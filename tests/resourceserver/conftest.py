@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from resourceserver import Fetcher, IntrospectionClient, IssuerMetadata, KeySource, Verifier
+from resourceserver.revocations import SILENCE
+from tests.resourceserver.scripted_feed import ScriptedFeed, become_patient, scripted_feed
 from tests.resourceserver.signing import claims, header, signed
 from tests.resourceserver.stub_issuer import StubIssuer
 
@@ -31,6 +33,25 @@ def issuer() -> Iterator[StubIssuer]:
 @pytest.fixture
 def clock() -> Clock:
     return Clock(time.time())
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Silence of a feed counts after a minute."""
+    become_patient(monkeypatch)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch, patient: None) -> None:
+    """Silence of a feed counts after the usual time, also in a module whose tests are patient."""
+    become_patient(monkeypatch, SILENCE)
+
+
+@pytest.fixture
+def feed(issuer: StubIssuer) -> Iterator[ScriptedFeed]:
+    """The issuer has a feed."""
+    with scripted_feed(issuer) as feed:
+        yield feed
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Which tokens a description of the revocation feed means."""
 
 import json
-from collections.abc import Iterator
 
 import pytest
 
@@ -19,7 +18,7 @@ def token(**members: object) -> AccessToken:
 
 
 @pytest.fixture
-def known() -> Iterator[Descriptions]:
+def known() -> Descriptions:
     return Descriptions(100)
 
 

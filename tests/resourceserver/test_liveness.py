@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 
 import pytest
@@ -10,30 +10,12 @@ import pytest
 from resourceserver import Fetcher, IntrospectionClient, IssuerMetadata, KeySource, Revocations, StatusLists, Verifier
 from resourceserver.descriptions import AFTERWARDS
 from resourceserver.errors import InvalidTokenError, ResourceError, UnavailableError
-from resourceserver.revocations import SILENCE
 from tests.resourceserver.conftest import AUDIENCE, Clock, Mint
-from tests.resourceserver.scripted_feed import FEED, ScriptedFeed, become_patient, event, scripted_feed, until
+from tests.resourceserver.scripted_feed import FEED, ScriptedFeed, event, until
 from tests.resourceserver.stub_issuer import INTROSPECTION, StubIssuer, replying
 from tests.resourceserver.test_status_list import Published
 
-Make = Callable[..., Verifier]
-
-
-@pytest.fixture(autouse=True)
-def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    become_patient(monkeypatch)
-
-
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch, _patient: None) -> None:
-    """Silence counts after the usual time."""
-    become_patient(monkeypatch, SILENCE)
-
-
-@pytest.fixture
-def feed(issuer: StubIssuer) -> Iterator[ScriptedFeed]:
-    with scripted_feed(issuer) as feed:
-        yield feed
+pytestmark = pytest.mark.usefixtures("patient")
 
 
 @pytest.fixture

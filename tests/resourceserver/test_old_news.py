@@ -10,24 +10,10 @@ from resourceserver import Fetcher, IssuerMetadata
 from resourceserver.descriptions import Verdict
 from resourceserver.revocations import BOUND, SILENCE, Revocations
 from tests.resourceserver.conftest import Clock
-from tests.resourceserver.scripted_feed import (
-    ALIVE,
-    RESET,
-    ScriptedFeed,
-    become_patient,
-    event,
-    scripted_feed,
-    until,
-)
-from tests.resourceserver.stub_issuer import StubIssuer
+from tests.resourceserver.scripted_feed import ALIVE, RESET, ScriptedFeed, event, until
 from tests.resourceserver.test_revocations import becomes, token
 
-
-@pytest.fixture
-def feed(issuer: StubIssuer, monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedFeed]:
-    become_patient(monkeypatch, SILENCE)
-    with scripted_feed(issuer) as feed:
-        yield feed
+pytestmark = pytest.mark.usefixtures("impatient")
 
 
 @pytest.fixture

@@ -14,36 +14,12 @@ from resourceserver import Fetcher, IssuerMetadata
 from resourceserver.access_token import AccessToken, read_access_token
 from resourceserver.descriptions import Verdict
 from resourceserver.event_stream import MAX_LINE
-from resourceserver.revocations import SILENCE, Revocations
+from resourceserver.revocations import Revocations
 from tests.resourceserver.conftest import Clock
-from tests.resourceserver.scripted_feed import (
-    ALIVE,
-    FEED,
-    RESET,
-    ScriptedFeed,
-    become_patient,
-    event,
-    scripted_feed,
-    until,
-)
+from tests.resourceserver.scripted_feed import ALIVE, FEED, RESET, ScriptedFeed, event, until
 from tests.resourceserver.stub_issuer import METADATA, StubIssuer, replying
 
-
-@pytest.fixture(autouse=True)
-def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    become_patient(monkeypatch)
-
-
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch, _patient: None) -> None:
-    """Silence counts after the usual time."""
-    become_patient(monkeypatch, SILENCE)
-
-
-@pytest.fixture
-def feed(issuer: StubIssuer) -> Iterator[ScriptedFeed]:
-    with scripted_feed(issuer) as feed:
-        yield feed
+pytestmark = pytest.mark.usefixtures("patient")
 
 
 @pytest.fixture

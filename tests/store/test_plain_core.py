@@ -125,6 +125,7 @@ def tell_of_sessions(recorder: Recorder, now: int) -> None:
     do("sessions", "upgrade", "s", now, "mfa", "otp")
     do("sessions", "move", b"b" * 32, b"n" * 32)
     do("sessions", "of_browser", b"n" * 32, 0)
+    do("sessions", "get", "s")
     for sid in ("t", "u"):
         do("grants", "open", a_grant(sid, now=now, sid=sid))
     do("grants", "open", a_grant("told", client_id="second", now=now, sid="t"))

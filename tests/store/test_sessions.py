@@ -33,7 +33,9 @@ def test_only_live_sessions_are_found_the_newest_sign_in_first(store: Store, sti
     start_session(store, "second", "sub-2")
     start_session(store, "ends", expires_at=NOW + 2)
     assert [session.sid for session in store.sessions.of_browser(BROWSER, 0)] == ["ends", "second", "first"]
+    assert store.sessions.get("ends") == store.sessions.of_browser(BROWSER, 0)[0]
     still.move(1)
+    assert [store.sessions.get(sid) for sid in ("ends", "other", "", "\0")] == [None] * 4
     assert [session.sid for session in store.sessions.of_browser(BROWSER, 0)] == ["second", "first"]
     assert [session.sid for session in store.sessions.of_browser(BROWSER, NOW + 1)] == ["second"]
     store.sessions.touch("first", NOW + 3)
@@ -41,6 +43,9 @@ def test_only_live_sessions_are_found_the_newest_sign_in_first(store: Store, sti
     assert [session.sid for session in store.sessions.of_browser(BROWSER, NOW + 3)] == ["first"]
     store.users.set_disabled("sub-2", True, EVENT)
     assert [session.sid for session in store.sessions.of_browser(BROWSER, 0)] == ["first"]
+    assert store.sessions.get("second") is None
+    store.sessions.end(["first"], "logout", EVENT)
+    assert store.sessions.get("first") is None
 
 
 @pytest.mark.usefixtures("still")

@@ -95,5 +95,6 @@ def test_the_columns_are_the_fields_of_the_record(prepare: Prepare):
 
 def test_every_column_of_the_schema_can_be_prepared(prepare: Prepare):
     for each in metadata.sorted_tables:
-        prepare(select(*each.c), as_is)
-        prepare(insert(each).inline())
+        selected, inserted = prepare(select(*each.c), as_is), prepare(insert(each).inline())
+        assert (selected.returns, inserted.returns) == (True, False)
+        assert all(column.name in selected.sql and column.name in inserted.sql for column in each.c)

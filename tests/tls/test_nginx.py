@@ -227,8 +227,6 @@ def test_userinfo_holds_a_token_to_the_connection(proxied: Site, carla: User):
         assert answer.status_code == status
 
 
-# ATTACKS 125.
-
 SPELLINGS = [HEADER, HEADER.lower(), "Client-Cert", "Client-Cert-Chain", "X-SSL-Client-Cert", "X-SSL-Cert"]
 UNDERSCORES = ["SSL_Client_Cert", "SSLClient_Cert", "Client_Cert", "X_SSL_Client_Cert"]
 

@@ -157,7 +157,6 @@ def test_an_application_is_listed_with_what_it_may(signed_in: Browser, refresh_t
 def test_withdrawing_takes_effect_at_once(
     authserver: AuthServer, client: RegisteredClient, signed_in: Browser, refresh_token: str
 ) -> None:
-    """ATTACKS U 200."""
     page = signed_in.submit(signed_in.visit("/account/apps"), "client_id")
     assert "No application has access" in page.text
     assert authserver.refresh(client, refresh_token).json()["error"] == "invalid_grant"

@@ -1,4 +1,4 @@
-"""Whose word counts for a client's certificate (ATTACKS 125; RFC 8705 6.5, RFC 9440 4)."""
+"""Whose word counts for a client's certificate (RFC 8705 6.5, RFC 9440 4)."""
 
 import io
 import logging

@@ -11,7 +11,6 @@ from tests.web.walking import start
 def test_the_page_says_who_asks_for_what_where_and_for_how_long(
     authserver: AuthServer, client: RegisteredClient, signed_in: Browser
 ) -> None:
-    """ATTACKS U 198."""
     authserver.resource("https://photos.test/", "api:read", name="Photo archive")
     request = authserver.request(
         client,
@@ -58,7 +57,6 @@ def test_only_the_two_buttons_decide(signed_in: Browser, consent_page: Page, dec
 def test_a_post_without_a_rendered_page_of_this_transaction_is_refused(
     authserver: AuthServer, client: RegisteredClient, signed_in: Browser, consent_page: Page
 ) -> None:
-    """ATTACKS U 199."""
     form = consent_page.form("consent-allow")
     other = start(signed_in, authserver.request(client, authserver.pkce())).form("consent-allow")
     assert other.action != form.action
@@ -82,7 +80,7 @@ def test_a_page_shown_to_one_account_does_not_decide_for_another(
 def test_two_clicks_on_allow_are_one_code(
     authserver: AuthServer, client: RegisteredClient, signed_in: Browser, consent_page: Page
 ) -> None:
-    """ATTACKS U 199: a double click gives the same result, not two codes."""
+    """A double click gives the same result, not two codes."""
     form = consent_page.form("consent-allow")
     data = {**form.fields, "decision": "allow"}
     cookie = {"Cookie": f"authserver={signed_in.http.cookies['authserver']}"}
@@ -101,7 +99,6 @@ def test_two_clicks_on_allow_are_one_code(
 def test_a_session_that_ended_while_the_page_was_open_decides_nothing(
     authserver: AuthServer, alice: User, signed_in: Browser, consent_page: Page
 ) -> None:
-    """ATTACKS Q 171."""
     from authserver.records import Event
 
     authserver.store.sessions.end_all(alice.sub, "administrator", Event("session.ended", "test"))
@@ -116,7 +113,6 @@ def test_opening_the_page_changes_nothing(authserver: AuthServer, alice: User, c
 
 
 def test_an_application_that_registered_itself_is_shown_as_such(authserver: AuthServer, signed_in: Browser) -> None:
-    """ATTACKS O 160."""
     from authserver.manage import clients
 
     metadata = {"client_name": "Totally Your Bank", "redirect_uris": ["https://evil.test/cb"]}

@@ -19,7 +19,6 @@ def _seen_address(at: AuthServer, headers: dict[str, str]) -> str:
 
 
 def test_a_forged_forwarded_header_is_not_the_address(authserver: AuthServer, alice: User) -> None:
-    """ATTACKS R 179."""
     assert _seen_address(authserver, FORGED) == "127.0.0.1"
 
 

@@ -12,7 +12,7 @@ from authserver.records import Event, User
 from pytest_authserver import AuthServer, Browser, Page, RegisteredClient
 from pytest_authserver.server import PASSWORD
 from tests.devices import begin, decide, device_client, enter, poll
-from tests.servers.looks import LOOKS, Look
+from tests.servers.looks import LOOKS, Look, assert_fits, complaints_of
 from tests.web.test_in_a_browser import SMALL, NewPage
 
 if TYPE_CHECKING:
@@ -41,7 +41,6 @@ def confirmation(signed_in: Browser, codes: dict[str, Any]) -> Page:
 def test_the_page_says_who_asks_for_what_and_shows_the_code_to_compare_5_4(
     authserver: AuthServer, codes: dict[str, Any], confirmation: Page
 ):
-    """ATTACKS M 142."""
     for words in (
         "Is this the device in front of you?",
         "Living room screen",
@@ -72,7 +71,6 @@ def test_allowing_connects_the_device_and_denying_does_not(
 def test_a_link_with_the_code_fills_the_form_in_and_does_nothing_else_3_3_1(
     authserver: AuthServer, screen: RegisteredClient, codes: dict[str, Any], signed_in: Browser
 ):
-    """ATTACKS M 142."""
     page = signed_in.visit(codes["verification_uri_complete"])
     assert page.form("device-submit").fields["user_code"] == codes["user_code"]
     assert "Living room" not in page.text
@@ -144,7 +142,6 @@ def test_only_the_two_buttons_decide(signed_in: Browser, confirmation: Page):
 def test_a_decision_needs_the_page_that_this_account_was_shown(
     authserver: AuthServer, screen: RegisteredClient, codes: dict[str, Any], signed_in: Browser, confirmation: Page
 ):
-    """ATTACKS M 142, R."""
     form = confirmation.form("device-allow")
     other = enter(signed_in, begin(authserver, screen)["user_code"]).form("device-allow")
     for token in (
@@ -367,24 +364,14 @@ def test_every_page_fits_its_window_and_breaks_no_policy(live_authserver: AuthSe
     live_authserver.user("alice")
     codes = begin(live_authserver, device_client(live_authserver, client_name=secrets.token_hex(60)))
     page = new_page(look)
-    complaints: list[str] = []
-    page.on("console", lambda message: complaints.append(message.text) if message.type == "warning" else None)
-
-    def check() -> None:
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), page.url
-        small = page.evaluate(
-            """[...document.querySelectorAll("button, input:not([type=hidden]), .button")]
-               .filter(element => element.getBoundingClientRect().height < 44).map(element => element.outerHTML)"""
-        )
-        assert small == [], page.url
-
+    complaints = complaints_of(page)
     page.goto(codes["verification_uri"])
-    check()
+    assert_fits(page)
     _walk(page, live_authserver, codes, link=True)
-    check()
+    assert_fits(page)
     page.click("#device-allow")
     page.wait_for_selector("#device-allowed")
-    check()
+    assert_fits(page)
     assert complaints == []
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from pytest_authserver import AuthServer, RegisteredClient
 from pytest_authserver.server import PASSWORD
-from tests.servers.looks import LOOKS, PHONE, Look
+from tests.servers.looks import LOOKS, PHONE, Look, assert_fits, complaints_of
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -84,7 +84,7 @@ def _log_in(page: "Page") -> None:
 def test_the_whole_way_to_the_application_and_beyond(
     live_authserver: AuthServer, client: RegisteredClient, application: Application, new_page: NewPage, *, script: bool
 ) -> None:
-    """ATTACKS R 176: the policy lets the redirect after the form work, and what the client does then."""
+    """The policy lets the redirect after the form work, and what the client does then."""
     page = new_page(java_script_enabled=script)
     _start(page, live_authserver, client)
     _log_in(page)
@@ -148,20 +148,12 @@ def test_every_page_fits_its_window_and_breaks_no_policy(
     live_authserver: AuthServer, client: RegisteredClient, new_page: NewPage, look: Look
 ) -> None:
     page = new_page(look)
-    complaints: list[str] = []
-    page.on(
-        "console", lambda message: complaints.append(message.text) if message.type in {"error", "warning"} else None
-    )
+    complaints = complaints_of(page)
     shown = []
 
     def check() -> None:
         shown.append(urlsplit(page.url).path)
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), page.url
-        small = page.evaluate(
-            """[...document.querySelectorAll("button, input:not([type=hidden], [hidden]), .button")]
-               .filter(element => element.getBoundingClientRect().height < 44).map(element => element.outerHTML)"""
-        )
-        assert small == [], page.url
+        assert_fits(page)
 
     _start(page, live_authserver, client)
     check()

@@ -38,7 +38,7 @@ def test_without_an_application_signing_in_leads_to_the_account(browser: Browser
 
 
 def test_unknown_wrong_and_disabled_are_one_answer_in_bytes(authserver: AuthServer, alice: User) -> None:
-    """ATTACKS S 181: what is on the page says nothing about who has an account here."""
+    """What is on the page says nothing about who has an account here."""
     authserver.user("mallory")
     mallory = authserver.store.users.by_login("mallory")
     assert mallory is not None
@@ -125,7 +125,7 @@ def test_without_cookies_the_form_leads_to_an_explanation(authserver: AuthServer
     assert 'id="error-code">interaction_lost<' in response.text
 
 
-# The cookie (ATTACKS R 173; ASVS 7.2.4)
+# The cookie (ASVS 7.2.4)
 
 
 def test_signing_in_rotates_the_cookie_and_the_old_one_is_dead(

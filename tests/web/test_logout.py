@@ -67,7 +67,6 @@ def test_the_same_by_post_goes_over_a_get_of_ours(signed_in: Browser, tokens: di
     "query", ["", "?client_id=x", f"?post_logout_redirect_uri={BACK}", "?state=x&logout_hint=alice"]
 )
 def test_without_a_hint_nothing_ends_by_get_alone_and_nobody_is_sent_on(signed_in: Browser, query: str) -> None:
-    """ATTACKS Q 165, 166."""
     page = signed_in.visit("/logout" + query)
     assert page.location is None
     assert "logout-confirm" in page.text
@@ -75,7 +74,6 @@ def test_without_a_hint_nothing_ends_by_get_alone_and_nobody_is_sent_on(signed_i
 
 
 def test_a_post_from_elsewhere_ends_nothing(signed_in: Browser) -> None:
-    """ATTACKS Q 166."""
     form = signed_in.visit("/logout").form("logout-confirm")
     for headers in ({"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.test"}):
         assert signed_in.http.post("/logout/confirm", data=form.fields, headers=headers).status_code == 403
@@ -97,7 +95,6 @@ def test_a_post_from_elsewhere_ends_nothing(signed_in: Browser) -> None:
 def test_a_request_that_is_not_proven_goes_nowhere(
     signed_in: Browser, tokens: dict[str, Any], changes: dict[str, str]
 ) -> None:
-    """ATTACKS Q 165."""
     query = {"id_token_hint": tokens["id_token"], "post_logout_redirect_uri": BACK, **changes}
     response = signed_in.http.get("/logout", params=query)
     assert "location" not in response.headers
@@ -118,7 +115,7 @@ def test_a_hint_about_somebody_else_asks_first(
 def test_after_logout_everything_of_the_session_is_dead(
     authserver: AuthServer, alice: User, client: RegisteredClient, signed_in: Browser, tokens: dict[str, Any]
 ) -> None:
-    """ATTACKS Q 170: back button, old cookie, old form, refresh token, prompt=none."""
+    """Back button, old cookie, old form, refresh token, prompt=none."""
     page, old = signed_in.visit("/account/security"), signed_in.http.cookies["authserver"]
     form = page.form("password-submit")
     signed_in.submit(signed_in.visit("/logout"), "logout-confirm")

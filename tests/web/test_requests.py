@@ -14,7 +14,7 @@ from pytest_authserver import AuthServer, Browser, Page, RegisteredClient
 from pytest_authserver.server import PASSWORD
 from tests.backchannel import GRANT_TYPE, PLENTY, asking_client, begin, decide, make, opened, poll
 from tests.browser.test_access import AXE
-from tests.servers.looks import DESKTOP, PHONE_DARK, Look
+from tests.servers.looks import DESKTOP, PHONE_DARK, Look, assert_fits, complaints_of
 from tests.web.test_in_a_browser import SMALL, NewPage
 
 PATH = "/account/requests"
@@ -128,7 +128,6 @@ def test_an_answer_needs_the_page_that_this_account_was_shown(
     signed_in: Browser,
     question: Page,
 ):
-    """ATTACKS R."""
     form = question.form("request-allow")
     begin(authserver, till, alice, binding_message="other")
     listed = signed_in.visit(PATH).text.split('href="/account/requests/')
@@ -268,29 +267,19 @@ def test_every_page_fits_its_window_and_breaks_no_policy(live_authserver: AuthSe
     client = asking_client(live_authserver, client_name=secrets.token_hex(60))
     begin(live_authserver, client, live_authserver.user("alice"), binding_message="W4SCT" * 20)
     page = new_page(look)
-    complaints: list[str] = []
-    page.on("console", lambda message: complaints.append(message.text) if message.type == "warning" else None)
-
-    def check() -> None:
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), page.url
-        small = page.evaluate(
-            """[...document.querySelectorAll("main button, main input:not([type=hidden]), main .button")]
-               .filter(element => element.getBoundingClientRect().height < 44).map(element => element.outerHTML)"""
-        )
-        assert small == [], page.url
-
+    complaints = complaints_of(page)
     page.goto(f"{live_authserver.issuer}{PATH}")
     page.fill("#username", "alice")
     page.fill("#password", PASSWORD)
     page.click("#login-submit")
     page.wait_for_selector("#look-again")
-    check()
+    assert_fits(page)
     page.click("main .row .button")
     page.wait_for_selector("#request-allow")
-    check()
+    assert_fits(page)
     page.click("#request-deny")
     page.wait_for_selector("#request-denied")
-    check()
+    assert_fits(page)
     assert complaints == []
 
 

@@ -1,4 +1,4 @@
-"""The pages of the second factor: setting one up, signing in with it, changing it (ATTACKS T, 191 to 194)."""
+"""The pages of the second factor: setting one up, signing in with it, changing it."""
 
 from urllib.parse import parse_qs, urlsplit
 

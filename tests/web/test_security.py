@@ -45,7 +45,6 @@ def _safe(page: Page) -> None:
 
 @pytest.mark.parametrize("path", PAGES)
 def test_every_page_has_the_headers_error_pages_included(browser: Browser, path: str) -> None:
-    """ATTACKS R 175, 176."""
     _safe(browser.visit(path))
 
 
@@ -100,7 +99,7 @@ def test_the_answer_by_form_runs_one_script_and_works_without_it(
     assert _policy(again)["script-src"] != [nonce]
 
 
-# The cookie (ATTACKS R 173, 178)
+# The cookie
 
 
 def test_the_cookie_is_for_this_host_alone(login_page: Page, browser: Browser, authserver: AuthServer) -> None:
@@ -217,7 +216,6 @@ def test_redirects_after_forms_are_303(authserver: AuthServer, browser: Browser,
 
 @pytest.mark.parametrize("name", ["Host", "X-Forwarded-Host", "Forwarded", "X-Original-URL", "X-Rewrite-URL"])
 def test_a_forged_host_changes_no_link(authserver: AuthServer, name: str) -> None:
-    """ATTACKS R 179."""
     value = "host=evil.test" if name == "Forwarded" else "evil.test"
     for path in ("/login", "/account", "/logout", "/nowhere", "/login/", "/account//security", "/static//mark.svg"):
         response = authserver.http().get(path, headers={name: value})

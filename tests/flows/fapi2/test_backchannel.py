@@ -109,7 +109,6 @@ def test_rs256_is_refused_in_requests_and_assertions(bank: AuthServer, user: Use
 
 
 def test_who_does_not_prove_itself_is_refused_at_both_endpoints(bank: AuthServer, user: User):
-    """ATTACKS 50."""
     one, other = asker(bank), asker(bank, number=2)
     code = ask(one, user).json()["auth_req_id"]
     bare = one.leaving_out("assertion")
