@@ -5,10 +5,8 @@ setting is written ``AUTHSERVER_TOKENS__CODE_SECONDS`` in the environment and ``
 the file. Unknown names are refused, and every error is reported at once.
 """
 
-import logging
 import os
 import re
-from functools import cache
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -24,33 +22,30 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from authserver.sections import (
-    PERSONAL_SCOPES,
+from authserver import setting_rules
+from authserver.environment import PREFIX, service_links, tell_ignored, unknown_names
+from authserver.extension_sections import (
     Ciba,
     ClaimScope,
-    Database,
     DetailsType,
     Dpop,
+    Mtls,
+    Registration,
+    TrustedIssuer,
+)
+from authserver.sections import (
+    Database,
     Features,
     Keys,
     Limits,
-    Mtls,
     Passwords,
     Positive,
-    Registration,
     ScopeName,
-    Section,
     Sessions,
     Tokens,
-    TrustedIssuer,
     Words,
 )
 
-log = logging.getLogger("authserver.settings")
-
-_PREFIX = "AUTHSERVER_"
-_SERVICE_LINK = re.compile(r"_SERVICE_HOST$|_SERVICE_PORT(_.*)?$|_PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?$")
-_SERVICE_LINK_URL = re.compile(r"(tcp|udp|sctp)://")
 _URL_SECRET = re.compile(r"(\w://[^/@:]*:)[^/]*@")
 _MIN_SECRET = 32
 
@@ -63,7 +58,7 @@ class Settings(BaseSettings):
     """The whole configuration; frozen, made once per process."""
 
     model_config = SettingsConfigDict(
-        env_prefix=_PREFIX, env_nested_delimiter="__", frozen=True, extra="forbid", env_ignore_empty=True
+        env_prefix=PREFIX, env_nested_delimiter="__", frozen=True, extra="forbid", env_ignore_empty=True
     )
 
     issuer: str = Field(
@@ -145,9 +140,9 @@ class Settings(BaseSettings):
         del dotenv_settings, file_secret_settings
         if isinstance(env_settings, EnvSettingsSource):
             # Kubernetes says AUTHSERVER_PORT=tcp://10.0.0.1:9000 where a service is called authserver.
-            links = frozenset(map(str.lower, _service_links()))
+            links = frozenset(map(str.lower, service_links()))
             env_settings.env_vars = {name: value for name, value in env_settings.env_vars.items() if name not in links}
-        file = os.environ.get(_PREFIX + "CONFIG")
+        file = os.environ.get(PREFIX + "CONFIG")
         toml = (TomlConfigSettingsSource(settings_cls, Path(file)),) if file else ()
         return (init_settings, env_settings, *toml)
 
@@ -178,71 +173,10 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _check_together(self) -> Self:
-        problems = [text for wrong, text in self._rules() if wrong]
+        problems = setting_rules.broken(self)
         if problems:
             raise ValueError("; ".join(problems))
         return self
-
-    def _rules(self) -> list[tuple[bool, str]]:
-        sqlite = self.database_url.startswith("sqlite")
-        http = self.issuer.startswith("http:")
-        mtls = self.mtls
-        listens = mtls.certificate_file and mtls.key_file and mtls.ca_file
-        return [
-            (
-                not sqlite and not self.database_url.startswith("postgresql"),
-                "DATABASE_URL must name SQLite or PostgreSQL",
-            ),
-            (self.nodes > 1 and sqlite, "NODES above 1 needs PostgreSQL: SQLite is for one machine"),
-            (http and not self.loopback, "ISSUER must be https unless it is on loopback"),
-            (http and not self.development, "ISSUER must be https, or start with --development on loopback"),
-            (self.development and not self.loopback, "--development needs an ISSUER on loopback"),
-            (
-                self.require_pushed_authorization_requests and not self.features.par,
-                "REQUIRE_PUSHED_AUTHORIZATION_REQUESTS needs FEATURES__PAR",
-            ),
-            (
-                self.require_signed_request_object and not self.features.jar,
-                "REQUIRE_SIGNED_REQUEST_OBJECT needs FEATURES__JAR",
-            ),
-            (
-                self.ciba.test_approval and not self.development,
-                "CIBA__TEST_APPROVAL is for tests: it needs --development on loopback",
-            ),
-            (
-                # ID-JAG draft, Cross-Domain Use: nobody gives tokens on the strength of its own assertions.
-                any(trusted.issuer == self.issuer for trusted in self.trusted_issuers),
-                "TRUSTED_ISSUERS cannot name ISSUER itself",
-            ),
-            (
-                self.default_resource == self.management_resource,
-                "DEFAULT_RESOURCE cannot be the management API: a token for it is asked for by its name",
-            ),
-            (
-                any(scope.startswith("manage:") for scope in self.registration.scopes),
-                "REGISTRATION__SCOPES cannot have scopes of the management API: only an administrator gives those",
-            ),
-            (
-                any(name in PERSONAL_SCOPES or name.startswith("manage:") for name in self.claim_scopes),
-                "CLAIM_SCOPES cannot have scopes of OpenID Connect or of the management API: those say what they open",
-            ),
-            (
-                len({(trusted.issuer, trusted.typ) for trusted in self.trusted_issuers}) != len(self.trusted_issuers),
-                "TRUSTED_ISSUERS must name each issuer once for a typ",
-            ),
-            (
-                bool(mtls.certificate_header) and not self.trusted_proxies,
-                "MTLS__CERTIFICATE_HEADER needs TRUSTED_PROXIES: nobody else's header counts",
-            ),
-            (
-                bool(mtls.port) and not listens,
-                "MTLS__PORT needs MTLS__CERTIFICATE_FILE, MTLS__KEY_FILE and MTLS__CA_FILE",
-            ),
-            (
-                mtls.base_url is not None and not _is_alias(mtls.base_url, self.issuer),
-                "MTLS__BASE_URL must be an https URL with the path of ISSUER and nothing behind it",
-            ),
-        ]
 
     @property
     def issuer_path(self) -> str:
@@ -303,11 +237,11 @@ class Settings(BaseSettings):
 
 def load_settings(**overrides: Any) -> Settings:
     """Read the settings of this process; raises SettingsError with every mistake in one message."""
-    unknown = _unknown_names()
-    file = os.environ.get(_PREFIX + "CONFIG")
+    unknown = unknown_names(Settings)
+    file = os.environ.get(PREFIX + "CONFIG")
     if file and not Path(file).is_file():
         unknown.append("AUTHSERVER_CONFIG names no file")
-    _tell_ignored(_service_links())
+    tell_ignored(service_links())
     try:
         settings = Settings(**overrides)
     except ValidationError as error:
@@ -332,48 +266,9 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _is_alias(url: str, issuer: str) -> bool:
-    parts = urlsplit(url)
-    return (
-        parts.scheme == "https"
-        and bool(parts.hostname)
-        and parts.path == urlsplit(issuer).path
-        and not any(mark in url for mark in "?#@")
-    )
-
-
-def _unknown_names() -> list[str]:
-    known, links = {_PREFIX + "CONFIG"}, frozenset(_service_links())
-    for name, field in Settings.model_fields.items():
-        known.add(_PREFIX + name.upper())
-        if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
-            known |= {f"{_PREFIX}{name.upper()}__{part.upper()}" for part in field.annotation.model_fields}
-    return [
-        f"{name} is not a setting"
-        for name in sorted(os.environ)
-        if name.startswith(_PREFIX) and name not in known and name not in links
-    ]
-
-
-def _service_links() -> tuple[str, ...]:
-    """Return the names that Kubernetes has put there for a service called authserver or authserver-something."""
-    return tuple(
-        name
-        for name, value in sorted(os.environ.items())
-        if name.startswith(_PREFIX)
-        and (_SERVICE_LINK.search(name) or (name.endswith("_PORT") and _SERVICE_LINK_URL.match(value)))
-    )
-
-
-@cache
-def _tell_ignored(names: tuple[str, ...]) -> None:
-    if names:
-        log.warning("ignored, because they are links to a Kubernetes service: %s", ", ".join(names))
-
-
 def _sentence(problem: dict[str, Any]) -> str:
     text = str(problem["msg"]).removeprefix("Value error, ")
-    name = _PREFIX + "__".join(str(part).upper() for part in problem["loc"] if not isinstance(part, int))
+    name = PREFIX + "__".join(str(part).upper() for part in problem["loc"] if not isinstance(part, int))
     if problem["type"] == "extra_forbidden":
         return f"{name} is not a setting"
     return f"{name}: {text}" if problem["loc"] else text

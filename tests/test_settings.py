@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from authserver import settings as module
+from authserver.environment import tell_ignored
 from authserver.settings import Settings, SettingsError, is_loopback, load_settings
 
 Load = Callable[..., Settings]
@@ -20,7 +20,7 @@ HTTPS = {"ISSUER": "https://login.example.test"}
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith("AUTHSERVER_")]:
         monkeypatch.delenv(name)
-    module._tell_ignored.cache_clear()
+    tell_ignored.cache_clear()
 
 
 @pytest.fixture

@@ -21,8 +21,8 @@ from authserver.manage.client_metadata import (
     MEMBERS,
     SHARED_SECRET,
     Check,
-    check_together,
 )
+from authserver.manage.client_rules import check_together
 from authserver.manage.errors import ChangedMeanwhile, InvalidMetadata, ManageError, NotThere, Taken
 from authserver.manage.profiles import DEFAULT, PROFILES
 from authserver.manage.sectors import sector_of

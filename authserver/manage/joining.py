@@ -14,11 +14,11 @@ from urllib.parse import urlsplit
 
 from authserver import jwt
 from authserver.crypto import Sealer
+from authserver.extension_sections import PERSONAL_SCOPES
 from authserver.manage import clients, resources, uris
 from authserver.manage.client_metadata import Check
 from authserver.manage.errors import ManageError
 from authserver.outbound import Outbound, OutboundError
-from authserver.sections import PERSONAL_SCOPES
 from authserver.store import Store
 
 WELL_KNOWN: Final = "/.well-known/oauth-protected-resource"  # 3.1: before the path of the resource

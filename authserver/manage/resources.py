@@ -10,13 +10,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from authserver import jwt
+from authserver.extension_sections import PERSONAL_SCOPES
 from authserver.manage import clients, uris
 from authserver.manage.changes import alone, require_version
 from authserver.manage.client_metadata import is_readable
 from authserver.manage.errors import ManageError, NotThere, Taken
 from authserver.manage.jwks import check_jwks
 from authserver.records import Event, Resource, Scope
-from authserver.sections import PERSONAL_SCOPES
 from authserver.store import Store
 from authserver.store.errors import Conflict
 

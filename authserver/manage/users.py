@@ -9,10 +9,10 @@ import orjson
 
 from authserver import crypto
 from authserver.clock import SECOND
+from authserver.extension_sections import PROTOCOL_CLAIMS
 from authserver.identity import passwords, second_factor
 from authserver.manage.errors import ManageError, NotThere, Taken
 from authserver.records import Event, User
-from authserver.sections import PROTOCOL_CLAIMS
 from authserver.store import Store
 from authserver.store.errors import Conflict
 

@@ -29,7 +29,8 @@ from authserver.manage.errors import InvalidMetadata
 from authserver.oauth import errors, registration
 from authserver.oauth.request import AuthorizationRequest, Request
 from authserver.outbound import OutboundError, WrongAnswer
-from authserver.records import Client, origin_of
+from authserver.records import Client
+from authserver.redirects import origin_of
 from authserver.settings import Settings
 from authserver.store.clients import DOCUMENT_EXPIRES
 from authserver.store.errors import Conflict

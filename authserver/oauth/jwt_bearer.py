@@ -22,12 +22,12 @@ from joserfc.jwk import Key
 
 from authserver import audit, jwt
 from authserver.clock import now
+from authserver.extension_sections import TrustedIssuer
 from authserver.manage import client_metadata
 from authserver.oauth import client_auth, errors, issue, scope
 from authserver.oauth.request import Request
 from authserver.oauth.server import Issuing
 from authserver.records import Client, Grant, User
-from authserver.sections import TrustedIssuer
 from authserver.store.users import canonical
 
 if TYPE_CHECKING:

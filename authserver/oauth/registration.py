@@ -18,7 +18,8 @@ from authserver import jwt
 from authserver.clock import HOUR, SECOND, now
 from authserver.limits import Exceeded, network_of
 from authserver.manage import clients, registration_tokens, uris
-from authserver.manage.client_metadata import CODE, Check, grants_of
+from authserver.manage.client_metadata import CODE, Check
+from authserver.manage.client_rules import grants_of
 from authserver.manage.errors import InvalidMetadata
 from authserver.manage.profiles import PROFILES
 from authserver.oauth import client_auth, errors

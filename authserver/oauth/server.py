@@ -20,6 +20,7 @@ from authserver.clock import SECOND, now
 from authserver.courier import Courier
 from authserver.crypto import Sealer
 from authserver.deliveries import Deliveries
+from authserver.extension_sections import PERSONAL_SCOPES
 from authserver.feed import Feed
 from authserver.identity.passwords import Passwords
 from authserver.keys import KeyRing
@@ -31,7 +32,6 @@ from authserver.oauth.request import Answer, AuthorizationRequest, FormPost, Req
 from authserver.oauth.status_list import StatusLists
 from authserver.outbound import Outbound
 from authserver.records import Client, Resource
-from authserver.sections import PERSONAL_SCOPES
 from authserver.settings import Settings
 from authserver.store import Store
 from authserver.store.errors import StoreError

@@ -7,7 +7,7 @@ Plugs into: ENDPOINTS, METADATA.
 
 from typing import TYPE_CHECKING, Any, Final
 
-from authserver.manage.client_metadata import grants_of
+from authserver.manage.client_rules import grants_of
 from authserver.oauth import client_auth, errors
 from authserver.oauth.request import Answer, Request, json_answer
 from authserver.settings import Settings

@@ -18,7 +18,8 @@ from authserver.clock import now
 from authserver.oauth import rar
 from authserver.oauth.request import AuthorizationRequest
 from authserver.oidc import claims_request
-from authserver.records import Client, Consent, Scope, Session, origin_of
+from authserver.records import Client, Consent, Scope, Session
+from authserver.redirects import origin_of
 
 if TYPE_CHECKING:
     from authserver.oauth.server import Server

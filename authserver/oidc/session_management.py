@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from authserver.crypto import b64
 from authserver.oauth.request import AuthorizationRequest
-from authserver.records import Session, origin_of
+from authserver.records import Session
+from authserver.redirects import origin_of
 from authserver.settings import Settings
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from flask import Flask, Response, abort, g, request
 
 from authserver.crypto import b64, same
 from authserver.identity.sessions import Browser, cookie_name
-from authserver.records import origin_of
+from authserver.redirects import origin_of
 from authserver.settings import Settings
 from authserver.web.context import server
 from authserver.web.errors import error_page

@@ -7,9 +7,11 @@ from types import ModuleType
 import pytest
 
 from authserver import registry
-from authserver.manage.client_metadata import CODE, grants_of
+from authserver.extension_sections import Registration
+from authserver.manage.client_metadata import CODE
+from authserver.manage.client_rules import grants_of
 from authserver.oauth.features import Selection
-from authserver.sections import Features, Registration
+from authserver.sections import Features
 from pytest_authserver import AuthServer
 from tests.details import TYPES
 

@@ -19,7 +19,8 @@ LINES: tuple[frozenset[str], ...] = (
     frozenset({"keys", "outbound", "mail", "audit", "limits", "feed"}),
     frozenset({"store"}),
     frozenset(
-        {"records", "settings", "sections", "crypto", "clock", "guarded", "json_schema", "jwt", "log", "signing"}
+        {"records", "redirects", "crypto", "clock", "guarded", "json_schema", "jwt", "language", "log", "signing"}
+        | {"settings", "setting_rules", "sections", "extension_sections", "environment"}
     ),
 )
 LINE_OF = {name: number for number, line in enumerate(LINES) for name in line}

@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 
 from authserver.cli.failure import WrongSettings
 from authserver.cli.tls import make_context
+from authserver.extension_sections import Mtls
 from authserver.records import User
-from authserver.sections import Mtls
 from authserver.settings import Settings
 from pytest_authserver import RegisteredClient
 from tests.certificates import Certificate
