@@ -16,10 +16,11 @@ from authserver.sections import Positive, Section, Words
 GrantType = Literal["authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:device_code"]
 """What a client may register for itself: no grant without a person who sees what the client is."""
 _HEADER: Final = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,63}", re.ASCII)
-# Claims that the protocol itself says something with (RFC 7519 4.1, OpenID Connect Core 2, RFC 9068 2.2).
+# Claims that the protocol itself says something with (RFC 7519 4.1, OpenID Connect Core 2, 5.6.2, RFC 9068 2.2).
 PROTOCOL_CLAIMS: Final = frozenset(
     {"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "nonce", "acr", "amr", "azp", "auth_time", "at_hash", "c_hash"}
     | {"s_hash", "sid", "client_id", "scope", "cnf", "events", "act", "authorization_details"}
+    | {"_claim_names", "_claim_sources"}
 )
 # Scopes of a meaning that is fixed (OpenID Connect Core 5.4, 11).
 PERSONAL_SCOPES: Final = ("openid", "profile", "email", "address", "phone", "offline_access")

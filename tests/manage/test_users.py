@@ -61,6 +61,7 @@ def test_claims_may_bring_the_address_and_its_state():
         {"iss": "x"},
         {"acr": "x"},
         {"cnf": {}},
+        {"_claim_names": {"credit": "bank"}},
         {"email": "other@people.test"},
         {"email_verified": "yes"},
         {"text": "x" * 33_000},
