@@ -4,9 +4,9 @@ SHELL := /bin/sh
 PYTHON_IN := .venv/bin/python
 
 # Each module named here writes one or more pages of docs/.
-GENERATORS := tools.import_graph tools.settings_page tools.commands_page tools.endpoints_page tools.specs_page tools.openid_page
+GENERATORS := tools.import_graph tools.settings_page tools.commands_page tools.endpoints_page tools.specs_page tools.openid_page tools.errors_page
 
-.PHONY: help setup run test test-pg test-clients lint types docs bench migrate check lock
+.PHONY: help setup run test test-pg test-clients lint types docs translations bench migrate check lock
 
 help: ## list these commands
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
@@ -35,6 +35,9 @@ types: setup ## mypy --strict
 
 docs: setup ## write the generated pages anew
 	@set -e; for module in $(GENERATORS); do $(PYTHON_IN) -m $$module; done
+
+translations: setup ## bring the catalogues of the pages' languages up to the sources
+	@exec $(PYTHON_IN) -m tools.translations
 
 bench: setup ## the benchmarks, against the stored baseline
 	@exec $(PYTHON_IN) -m benchmarks

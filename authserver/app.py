@@ -16,6 +16,7 @@ from authserver.store import open_store
 from authserver.web import (
     account,
     authorize,
+    chooser,
     ciba_approval,
     consent,
     device,
@@ -28,6 +29,7 @@ from authserver.web import (
     second_factor,
     security,
     session_state,
+    signup,
 )
 from authserver.web.gateway import Gateway
 
@@ -47,10 +49,12 @@ def create_app(settings: Settings | None = None, store: "Store | None" = None) -
     # No redirect to another spelling of an address: it would name the host that the request named.
     app.url_map.merge_slashes = False
     app.extensions["authserver"] = server
-    for part in (authorize, login, second_factor, consent, device, logout, account, health):
+    for part in (authorize, login, chooser, second_factor, consent, device, logout, account, health):
         app.register_blueprint(part.blueprint)
     if settings.ciba.test_approval:
         app.register_blueprint(ciba_approval.blueprint)
+    if settings.in_force.signup:
+        app.register_blueprint(signup.blueprint)
     if settings.in_force.session_management:
         app.register_blueprint(session_state.blueprint)
         session_state.keep(app)

@@ -28,6 +28,7 @@ EVENTS: Final[Mapping[str, str]] = MappingProxyType(
         "resource.updated": "A protected resource was changed.",
         "resource.removed": "A protected resource was deleted.",
         "user.added": "An account was added.",
+        "user.signed_up": "Somebody made an account on the sign-up page.",
         "user.updated": "An account's name, address or claims were changed.",
         "user.disabled": "An account was switched off, its sessions ended and its grants revoked.",
         "user.enabled": "An account was switched on again.",

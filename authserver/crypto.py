@@ -37,6 +37,7 @@ class Kind(Enum):
     CIBA = "asq_"
     SECRET = "ass_"
     BROWSER = "asb_"
+    KEPT_BROWSER = "asl_"
     INTERACTION = "asi_"
     INITIAL_ACCESS = "asn_"
     REGISTRATION_ACCESS = "asg_"

@@ -10,11 +10,13 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import Field, FilePath, field_validator, model_validator
 from pydantic_settings import NoDecode
 
+from authserver import tagged
 from authserver.json_schema import check, reaches, written
 from authserver.sections import Positive, Section, Words
 
 GrantType = Literal["authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:device_code"]
 """What a client may register for itself: no grant without a person who sees what the client is."""
+WebPage = Annotated[str, Field(pattern=r"^https?://[^\s\"<>\\]+$", max_length=2048)]
 _HEADER: Final = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,63}", re.ASCII)
 # Claims that the protocol itself says something with (RFC 7519 4.1, OpenID Connect Core 2, 5.6.2, RFC 9068 2.2).
 PROTOCOL_CLAIMS: Final = frozenset(
@@ -99,6 +101,13 @@ class Ciba(Section):
     test_approval: bool = Field(
         default=False, description="An endpoint that decides CIBA requests for test suites; with --development only."
     )
+
+
+class Signup(Section):
+    """The page on which people make accounts (User Registration): what they are asked to read first."""
+
+    terms_uri: WebPage | None = Field(None, description="Page with the terms that somebody accepts with an account.")
+    policy_uri: WebPage | None = Field(None, description="Page that says what is done with what somebody tells here.")
 
 
 class Mtls(Section):
@@ -211,6 +220,27 @@ class ClaimScope(Section):
 
     description: Annotated[str, Field(min_length=1)]  # a sentence for people: "See your department"
     claims: Annotated[tuple[str, ...], Field(min_length=1)]
+    texts: dict[str, Annotated[str, Field(min_length=1)]] = Field(
+        default_factory=dict
+    )  # title, description#de, title#de
+
+    @model_validator(mode="before")
+    @classmethod
+    def _collect(cls, value: Any) -> Any:
+        """Take the title, and what is said in other languages, as members of their own: no field has such a name."""
+        if not isinstance(value, dict):
+            return value
+        said = {name: text for name, text in value.items() if name == "title" or "#" in name}
+        return {**{name: part for name, part in value.items() if name not in said}, **({"texts": said} if said else {})}
+
+    @field_validator("texts")
+    @classmethod
+    def _check_texts(cls, value: dict[str, str]) -> dict[str, str]:
+        strange = [name for name in value if tagged.untagged(name) not in {"title", "description"}]
+        if strange or tagged.crowded(value):
+            msg = "a scope has a title and a description, each once in a language (title#de)"
+            raise ValueError(msg)
+        return value
 
     @field_validator("claims")
     @classmethod

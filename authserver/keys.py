@@ -80,7 +80,7 @@ class KeyRing:
         self._store = store
         self._sealer = sealer
         self._interval = settings.keys.refresh_seconds
-        self._hints_live = settings.sessions.absolute_seconds * SECOND
+        self._hints_live = settings.sessions.longest_seconds * SECOND
         self._listed = SIGNING + tuple(name for name in used(settings) if name in ENCRYPTION)
         self._due = 0.0
         self._lock = Lock()

@@ -26,7 +26,7 @@ _MAX_TAGS: Final = 20
 _MAX_TAG: Final = 35  # characters (RFC 5646 4.4.1)
 _MAX_LIST: Final = _MAX_TAGS * (_MAX_TAG + 10)
 _TAG: Final = re.compile(r"[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8})*", re.ASCII)
-_QUALITY: Final = re.compile(r"[ \t]*[qQ]=([01](?:\.[0-9]{0,3})?)[ \t]*", re.ASCII)  # RFC 9110 12.4.2
+_QUALITY: Final = re.compile(r"[ \t]*[qQ]=(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)[ \t]*", re.ASCII)  # RFC 9110 12.4.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +68,22 @@ def negotiate(wishes: Iterable[str], accept_language: str, offered: Sequence[str
     return LANGUAGES[best(ranges, offered) or offered[0]]
 
 
-def best(ranges: Sequence[str], offered: Iterable[str]) -> str | None:
-    """Return the first of the offered languages that one of these ranges names, or None."""
-    if not ranges:
-        return None
-    from babel import negotiate_locale  # noqa: PLC0415 - a process that serves no page needs none of it
+def best(ranges: Iterable[str], offered: Iterable[str]) -> str | None:
+    """Return which of these tags is the best for these ranges, the most wanted first; None without any (RFC 4647 3.4).
 
-    spelled = {name.lower().replace("-", "_"): name for name in offered}
-    found = negotiate_locale([tag.lower().replace("-", "_") for tag in ranges], spelled, sep="_", aliases={})
-    return spelled[found] if found is not None else None
+    A range that nothing has is shortened until something has it: a reader from Austria gets German.
+    """
+    spelled = {tag.lower(): tag for tag in offered}
+    for wanted in ranges:
+        subtags = wanted.lower().split("-")
+        while subtags:
+            found = spelled.get("-".join(subtags))
+            if found is not None:
+                return found
+            subtags.pop()
+            if subtags and len(subtags[-1]) == 1:
+                subtags.pop()
+    return None
 
 
 @cache
@@ -84,7 +91,7 @@ def translations(name: str) -> NullTranslations:
     """Return the texts of one of ``LANGUAGES``."""
     if name == SOURCE:
         return NullTranslations()
-    from babel.messages.mofile import write_mo  # noqa: PLC0415 - as above
+    from babel.messages.mofile import write_mo  # noqa: PLC0415 - whoever makes no page needs none of it
     from babel.messages.pofile import read_po  # noqa: PLC0415 - as above
 
     compiled = BytesIO()
@@ -101,6 +108,13 @@ def moment(when: datetime, language: Language) -> str:
     order = str(get_datetime_format("medium", language.locale)).replace("'", "")
     date, time = format_date(when, "medium", language.locale), format_time(when, "short", locale=language.locale)
     return f"{order.format(time, date)} UTC"
+
+
+def enumeration(items: Sequence[str], language: Language) -> str:
+    """Write things one after the other as people do who speak this language: "a, b and c"."""
+    from babel.lists import format_list  # noqa: PLC0415 - as above
+
+    return format_list(items, locale=language.locale)
 
 
 def _is_tag(text: str) -> bool:

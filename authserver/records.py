@@ -116,10 +116,11 @@ class Client:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """A scope value and the sentence that people read about it."""
+    """A scope value and what people read about it; ``texts``: its title, and both in other languages (title#de)."""
 
     name: str
     description: str
+    texts: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +146,10 @@ class Resource:
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """An account. ``sub`` is random and never changes; ``claims`` are the profile claims of OpenID Connect Core 5.1."""
+    """An account. ``sub`` is random and never changes; ``claims`` are the profile claims of OpenID Connect Core 5.1.
+
+    ``unconfirmed_email`` is what somebody says is theirs: no name to sign in with, and nothing that a client hears.
+    """
 
     sub: str
     username: str
@@ -157,6 +161,7 @@ class User:
     created_at: int = 0
     updated_at: int = 0
     demonstration: bool = False
+    unconfirmed_email: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +196,7 @@ class Session(NamedTuple):
     expires_at: int
     user_agent: str
     address: str
+    remembered_at: int  # when the person last asked to be kept signed in; 0 means not
     username: str
 
 

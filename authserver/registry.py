@@ -11,6 +11,7 @@ from authserver.oauth import (
     client_auth,
     client_credentials,
     client_id_metadata,
+    client_logo,
     device,
     dpop,
     identity_assertion,
@@ -45,6 +46,7 @@ from authserver.oidc import (
     ciba,
     ciba_request,
     claims,
+    claims_locales,
     claims_request,
     discovery,
     end_session,
@@ -54,6 +56,7 @@ from authserver.oidc import (
     session_management,
     step_up,
     subject,
+    user_registration,
     userinfo,
 )
 
@@ -91,6 +94,7 @@ ENDPOINTS = (
     ("revocation_events", revocation_events.PATH, revocation_events.METHODS, revocation_events.respond),
     ("status_list", status_list.PATH, status_list.METHODS, status_list.respond),
     ("status_lists", status_list.AGGREGATION_PATH, status_list.METHODS, status_list.respond_all),
+    ("client_logo", client_logo.PATH, client_logo.METHODS, client_logo.respond),
     ("userinfo", userinfo.PATH, userinfo.METHODS, userinfo.respond),
     ("registration", registration.PATH, registration.METHODS, registration.respond),
     ("client_configuration", registration_manage.PATH, registration_manage.METHODS, registration_manage.respond),
@@ -118,7 +122,7 @@ LOGOUT_FRAMES = (frontchannel_logout.frames,)
 TAKE_JSON = frozenset({"registration", "client_configuration"})
 
 # Endpoints that read parameters of a GET from its URL; a secret is none of them (RFC 6749 2.3.1).
-TAKE_QUERY = frozenset({"revocation_events", "status_list"})
+TAKE_QUERY = frozenset({"revocation_events", "status_list", "client_logo"})
 
 # Endpoints that a browser script of another origin may call, and for whom (DECISIONS, Redirects and cross-origin).
 CORS_ANY = frozenset({"jwks", "metadata", "discovery", "registration", "status_list", "status_lists"})
@@ -136,6 +140,15 @@ CLIENT_AUTH = {
     "self_signed_tls_client_auth": mtls.by_registration,
     "none": client_auth.none,
 }
+
+# Values of prompt, each with the step that reads it.
+PROMPTS = (
+    ("none", authentication_request.prompt),
+    ("login", authentication_request.prompt),
+    ("consent", authentication_request.prompt),
+    ("select_account", authentication_request.prompt),
+    ("create", user_registration.check),
+)
 
 # response_type → what answers it: (server, request, session, seed) -> parameters. Words in alphabetical order (3.1.1).
 RESPONSE_TYPES = (
@@ -197,6 +210,8 @@ AUTHORIZE_CHECK = (
     step_up.acr_values,
     authentication_request.hints,
     claims_request.check,
+    claims_locales.check,
+    user_registration.check,
     hybrid.check,
     id_token.check_key,
 )

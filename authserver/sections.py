@@ -57,8 +57,23 @@ class Sessions(Section):
 
     idle_seconds: Positive = Field(12 * 3600, description="A session that is not used for so long is over.")
     absolute_seconds: Positive = Field(30 * 86400, description="A session is over after so long, whatever its use.")
+    remember_seconds: Annotated[int, Field(ge=0)] = Field(
+        90 * 86400,
+        description="Life of a session whose person asked to be kept signed in; 0: not offered, none lasts so long.",
+    )
+    remember_idle_seconds: Positive = Field(
+        30 * 86400, description="Such a session that is not used for so long is over."
+    )
+    fresh_seconds: Positive = Field(
+        300, description="Pages that change how an account is protected ask for a sign-in as young as this."
+    )
     interaction_seconds: Positive = Field(1800, description="Time to finish a sign-in once it was started.")
     interactions_per_browser: Positive = Field(10, description="Sign-ins that one browser may have open.")
+
+    @property
+    def longest_seconds(self) -> int:
+        """Return the longest life of a session, in seconds."""
+        return max(self.absolute_seconds, self.remember_seconds)
 
 
 class Keys(Section):
@@ -110,6 +125,9 @@ class Limits(Section):
     registrations: Positive = Field(
         10, description="Clients that may register themselves an hour from one address (IPv6: /64)."
     )
+    sign_ups_per_address: Positive = Field(
+        30, description="Sign-up forms sent an hour from one address (IPv6: /64), right or wrong."
+    )
     proofs_per_client: Positive = Field(
         60_000, description="DPoP proofs a minute of a client with credentials, per process."
     )
@@ -156,8 +174,14 @@ class Features(Section):
     client_id_metadata: bool = Field(
         default=False, description="Clients whose client_id is the https URL of a document that describes them."
     )
+    client_logos: bool = Field(
+        default=True, description="Logos of clients on the pages, fetched and served by this server (logo_uri)."
+    )
     id_jag: bool = Field(
         default=True, description="Identity assertions for other authorization servers, and from them (ID-JAG)."
+    )
+    signup: bool = Field(
+        default=False, description="A page on which people make accounts, and prompt=create (User Registration)."
     )
     management_api: bool = Field(
         default=False, description="Management API beside the command line, for clients with its scopes."

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from authserver.extension_sections import PERSONAL_SCOPES
+from authserver.language import LANGUAGES
 
 if TYPE_CHECKING:
     from authserver.settings import Settings
@@ -21,6 +22,12 @@ def _rules(settings: "Settings") -> list[tuple[bool, str]]:
         (
             not sqlite and not settings.database_url.startswith("postgresql"),
             "DATABASE_URL must name SQLite or PostgreSQL",
+        ),
+        (
+            not settings.languages
+            or not LANGUAGES.keys() >= set(settings.languages)
+            or len(set(settings.languages)) < len(settings.languages),
+            f"LANGUAGES must name one or more of {', '.join(LANGUAGES)}, each once",
         ),
         (settings.nodes > 1 and sqlite, "NODES above 1 needs PostgreSQL: SQLite is for one machine"),
         (http and not settings.loopback, "ISSUER must be https unless it is on loopback"),
@@ -41,7 +48,7 @@ def _rules(settings: "Settings") -> list[tuple[bool, str]]:
         (
             # ID-JAG draft, Cross-Domain Use: nobody gives tokens on the strength of its own assertions.
             any(trusted.issuer == settings.issuer for trusted in settings.trusted_issuers),
-            "TRUSTED_ISSUERS cannot name ISSUER itsettings",
+            "TRUSTED_ISSUERS cannot name ISSUER itself",
         ),
         (
             settings.default_resource == settings.management_resource,
@@ -59,6 +66,10 @@ def _rules(settings: "Settings") -> list[tuple[bool, str]]:
             len({(trusted.issuer, trusted.typ) for trusted in settings.trusted_issuers})
             != len(settings.trusted_issuers),
             "TRUSTED_ISSUERS must name each issuer once for a typ",
+        ),
+        (
+            settings.features.signup and any(trusted.account == "username" for trusted in settings.trusted_issuers),
+            "TRUSTED_ISSUERS cannot name accounts by username with FEATURES__SIGNUP: anybody takes the names to come",
         ),
         *_mtls_rules(settings),
     ]

@@ -31,8 +31,10 @@ from authserver.extension_sections import (
     Dpop,
     Mtls,
     Registration,
+    Signup,
     TrustedIssuer,
 )
+from authserver.language import LANGUAGES
 from authserver.sections import (
     Database,
     Features,
@@ -86,6 +88,10 @@ class Settings(BaseSettings):
         (), description="Hosts (host or host:port) that may be fetched though their address is private."
     )
     outbound_ca_file: Path | None = Field(None, description="More CA certificates for outbound requests (PEM).")
+    languages: Words = Field(
+        tuple(LANGUAGES),
+        description="Languages of the pages, comma-separated; the first is for readers of none of them.",
+    )
     default_resource: str | None = Field(
         None, description="Audience of a token for which no resource was asked; else the issuer."
     )
@@ -126,6 +132,7 @@ class Settings(BaseSettings):
     registration: Registration = Registration()
     dpop: Dpop = Dpop()
     ciba: Ciba = Ciba()
+    signup: Signup = Signup()
 
     @classmethod
     def settings_customise_sources(
@@ -146,7 +153,7 @@ class Settings(BaseSettings):
         toml = (TomlConfigSettingsSource(settings_cls, Path(file)),) if file else ()
         return (init_settings, env_settings, *toml)
 
-    @field_validator("trusted_proxies", "outbound_allow", "secret_key_previous", mode="before")
+    @field_validator("trusted_proxies", "outbound_allow", "secret_key_previous", "languages", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
@@ -246,7 +253,7 @@ def load_settings(**overrides: Any) -> Settings:
         settings = Settings(**overrides)
     except ValidationError as error:
         problems = [_sentence(dict(problem)) for problem in error.errors(include_input=False, include_url=False)]
-        raise SettingsError("\n".join(unknown + problems)) from None
+        raise SettingsError("\n".join(dict.fromkeys(unknown + problems))) from None
     except (OSError, ValueError) as error:
         raise SettingsError(
             "\n".join([*unknown, f"AUTHSERVER_CONFIG cannot be read: {type(error).__name__}"])

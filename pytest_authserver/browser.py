@@ -67,7 +67,7 @@ class Browser:
         """Make an authorization request; a list repeats a parameter."""
         return self.visit(f"{self.issuer}/authorize?{urlencode(parameters, doseq=True)}")
 
-    def submit(self, page: Page, name: str, **values: str) -> Page:
+    def submit(self, page: Page, name: str, /, **values: str) -> Page:
         """Fill and send the form that has a field or button ``name`` (a name or an id)."""
         form = page.form(name)
         data = {**form.fields, **values}
@@ -79,9 +79,16 @@ class Browser:
         headers = {"Origin": self.origin, "Sec-Fetch-Site": "same-origin"}
         return self._follow(self.http.post(url, data=data, headers=headers))
 
-    def log_in(self, page: Page, username: str, password: str) -> Page:
-        """Fill the login form."""
-        return self.submit(page, "login-submit", username=username, password=password)
+    def log_in(self, page: Page, username: str, password: str, *, remember: bool = False) -> Page:
+        """Fill the login form; ``remember`` ticks the box that keeps the account signed in."""
+        ticked = {"remember": "1"} if remember else {}
+        return self.submit(page, "login-submit", username=username, password=password, **ticked)
+
+    def reopen(self) -> None:
+        """Close the browser and open it again: cookies without an end of their own are gone (RFC 6265 5.3)."""
+        for cookie in list(self.http.cookies.jar):
+            if cookie.discard:
+                self.http.cookies.jar.clear(cookie.domain, cookie.path, cookie.name)
 
     def allow(self, page: Page) -> Page:
         """Press the button that allows on the consent page."""

@@ -36,6 +36,7 @@ CHEAP = {"memory_kib": 8, "time_cost": 1, "parallelism": 1}
 # All browsers and clients of a test have the same address.
 ONE_ADDRESS = {
     "sign_in_per_address": 1_000_000,
+    "sign_ups_per_address": 1_000_000,
     "strangers_per_address": 1_000_000,
     "client_failures": 1_000_000,
     "registrations": 1_000_000,

@@ -45,7 +45,7 @@ def scanned(page: Page) -> Authenticator:
 
 def codes_on(page: Page) -> list[str]:
     """Return the recovery codes that a page shows."""
-    return [unescape(code) for code in findall(r"<li><code>([a-z2-7-]+)</code></li>", page.text)]
+    return [unescape(code) for code in findall(r"<li><code[^>]*>([a-z2-7-]+)</code></li>", page.text)]
 
 
 def enrol(authserver: AuthServer, browser: Browser, page: Page | None = None) -> Authenticator:

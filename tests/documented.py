@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tests.listener import KEYS
+from tests.servers.process import ended
 
 DOCS = KEYS.parent.parent / "docs"
 _PATIENCE = 60  # seconds
@@ -34,11 +35,11 @@ def running_python(source: str, **environment: str) -> Iterator[subprocess.Popen
     """Run an example that waits for somebody, with its output in a pipe; end it with the block."""
     known = {"PATH": os.environ["PATH"], "PYTHONWARNINGS": "error", "PYTHONIOENCODING": "utf-8", **environment}
     command = [sys.executable, "-c", source]
-    with subprocess.Popen(command, env=known, stdout=subprocess.PIPE, text=True, encoding="utf-8") as process:
-        try:
-            yield process
-        finally:
-            process.kill()
+    with (
+        subprocess.Popen(command, env=known, stdout=subprocess.PIPE, text=True, encoding="utf-8") as process,
+        ended(process),
+    ):
+        yield process
 
 
 def _run(command: list[str], environment: dict[str, str]) -> str:

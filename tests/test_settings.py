@@ -55,6 +55,7 @@ def test_the_environment_wins_over_the_file(load: Load, tmp_path: Path):
 def test_lists_are_separated_by_commas(load: Load):
     settings = load(TRUSTED_PROXIES="10.0.0.0/8, ::1", OUTBOUND_ALLOW="a.test:443,b.test", SECRET_KEY_PREVIOUS="x,y")
     assert settings.trusted_proxies == ("10.0.0.0/8", "::1")
+    assert load(LANGUAGES="de, en").languages == ("de", "en")
     assert settings.outbound_allow == ("a.test:443", "b.test")
     assert settings.previous_secrets() == ("x", "y")
 
@@ -100,11 +101,16 @@ def test_unknown_names_are_errors_and_all_are_told_at_once(load: Load):
         ("ISSUER", "http://login.example.test"),
         ("ISSUER", "http://localhost:9000"),
         ("TRUSTED_PROXIES", "proxy.example.test"),
+        ("LANGUAGES", "en,tlh"),
+        ("LANGUAGES", "en,de,en"),
+        ("LANGUAGES", ","),
         ("DATABASE_URL", "mysql://x/y"),
         ("LOG_FORMAT", "xml"),
         ("PORT", "65536"),
         ("TOKENS__CODE_SECONDS", "601"),
         ("TOKENS__GRACE_PUBLIC_SECONDS", "301"),
+        ("SIGNUP__TERMS_URI", "javascript:alert(1)"),
+        ("SIGNUP__POLICY_URI", 'https://people.test/"onclick=x'),
         ("DEVELOPMENT", "true"),
     ],
 )

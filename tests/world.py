@@ -132,6 +132,7 @@ def assert_refused(answer: httpx2.Response, error: str, status: int = 400) -> No
     assert {"error", "error_description"}.issuperset(answer.json())
     description = answer.json()["error_description"]
     assert description.isascii()
+    assert description.isprintable()
     assert '"' not in description
     assert "\\" not in description
     if status == 401:

@@ -43,7 +43,19 @@ PROFILES: dict[str, str] = {
     """,
     "Back-Channel OP": "OIDCCBackchannelLogoutDiscoveryEndpointVerification OIDCCBackChannelRpInitiatedLogout",
     "Front-Channel OP": "OIDCCFrontChannelLogoutDiscoveryEndpointVerification OIDCCFrontChannelRpInitiatedLogout",
+    "Session OP (with `features.session_management`)": """
+        OIDCCSessionManagementDiscoveryEndpointVerification OIDCCSessionManagementRpInitiatedLogout
+    """,
 }
+_OBJECT = "the provider announces no request objects without a signature"
+SKIPPED = {
+    "OIDCCIdTokenUnsigned": "the provider announces no ID tokens without a signature",
+    "OIDCCRequestUriUnsignedSupportedCorrectlyOrRejectedAsUnsupported": _OBJECT,
+    "OIDCCUnsignedRequestObjectSupportedCorrectlyOrRejectedAsUnsupported": _OBJECT,
+    "OIDCCEnsureRequestObjectWithRedirectUri": _OBJECT,
+    "OIDCCRequestUriUnsigned": _OBJECT,
+}
+"""What the plans leave out here, and why; the tests tell that nothing of the kind is taken."""
 _KNOWN = frozenset(" ".join(PROFILES.values()).split())
 _NAMED = re.compile(r"(OIDCC|\.\.\.)(\w+)")
 
@@ -76,7 +88,13 @@ def told() -> dict[str, list[str]]:
 
 
 def _table(modules: list[str], tests: dict[str, list[str]]) -> str:
-    rows = [f"| {name} | {'<br>'.join(tests.get(name, ['none']))} |" for name in modules]
+    rows = []
+    for name in modules:
+        if name not in tests:
+            msg = f"{name} has no test"
+            raise ValueError(msg)
+        skipped = [f"skipped: {SKIPPED[name]}"] if name in SKIPPED else []
+        rows.append(f"| {name} | {'<br>'.join([*skipped, *tests[name]])} |")
     return "\n".join(["| module | test |", "|---|---|", *rows])
 
 
@@ -85,10 +103,17 @@ def pages() -> Pages:
     tests = told()
     text = (
         "What the certification plans of the OpenID Foundation ask of a provider, module by module, and where this"
-        " suite asks the same over HTTP. A test names its modules in a comment, from which this page is made;"
-        " `none` means that nothing here tells it. Basic OP, Form Post OP and Hybrid OP share their tests, which run"
-        " once for each: the name of the profile is in the test's brackets. FAPI 2.0 and FAPI-CIBA are told in"
-        " [tests/flows/fapi2](../tests/flows/fapi2)."
+        " suite asks the same. A test names its modules in a comment, from which this page is made; `skipped` means"
+        " that the plan leaves the module out.\n\n"
+        "All of them run twice: in one process, and over https behind nginx with the configuration that is shipped"
+        " ([deployed.py](../tests/openid/deployed.py)), where each request lies about the way it came. Basic OP, Form"
+        " Post OP and Hybrid OP share their tests, which run once for each: the name of the profile is in the test's"
+        " brackets. What is checked of every answer is in [party.py](../tests/openid/party.py), and the settings"
+        " with which all profiles pass at one provider without a warning are in"
+        " [conftest.py](../tests/openid/conftest.py).\n\n"
+        "FAPI 2.0 and FAPI-CIBA are told in [tests/flows/fapi2](../tests/flows/fapi2).\n\n"
+        "Session OP needs a browser that shows a frame its cookie although the page around it is of another site; those"
+        " that keep sites apart show it none, and then the frame answers `error`."
     )
     parts = [f"{NOTICE}\n\n# OpenID certification\n\n{text}"]
     parts += [f"## {title}\n\n{_table(modules.split(), tests)}" for title, modules in PROFILES.items()]

@@ -1,4 +1,4 @@
-"""Accounts: list, show, add, switch off and on, set a password, take a lost second factor away."""
+"""Accounts: list, show, add, switch off and on, set a password, confirm an address, take a lost second factor away."""
 
 from typing import Final
 
@@ -55,6 +55,12 @@ def set_password(call: Call) -> Answer:
     return done()
 
 
+def confirm_email(call: Call) -> Answer:
+    """Give an account the address that its owner wrote on the sign-up page; it is a name to sign in with then."""
+    users.confirm_email(call.store, existing(call), actor=call.actor)
+    return json_answer(200, users.describe(existing(call)))
+
+
 def reset_second_factor(call: Call) -> Answer:
     """Take the second factor from an account whose owner has lost it; its sessions end."""
     users.reset_second_factor(call.store, existing(call), actor=call.actor)
@@ -83,6 +89,7 @@ OPERATIONS: Final = (
     Operation("POST", "/user/disable", "users", disable, needs=_ONE),
     Operation("POST", "/user/enable", "users", enable, needs=_ONE),
     Operation("POST", "/user/set-password", "users", set_password, needs={**_ONE, "password": text}),
+    Operation("POST", "/user/confirm-email", "users", confirm_email, needs=_ONE),
     Operation("POST", "/user/reset-second-factor", "users", reset_second_factor, needs=_ONE),
 )
 

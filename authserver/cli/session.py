@@ -23,8 +23,18 @@ def list_(user: str, as_json: bool) -> None:
     if as_json:
         print_json(found)
         return
-    rows = [("SESSION", "SIGNED IN", "ADDRESS", "BROWSER")]
-    rows += [(one["sid"], minute(one["auth_time"]), one["address"], one["user_agent"]) for one in found]
+    rows = [("SESSION", "SIGNED IN", "ENDS", "REMEMBERED", "ADDRESS", "BROWSER")]
+    rows += [
+        (
+            one["sid"],
+            minute(one["auth_time"]),
+            minute(one["expires_at"]),
+            "yes" if one["remembered"] else "",
+            one["address"],
+            one["user_agent"],
+        )
+        for one in found
+    ]
     print_table(rows)
 
 

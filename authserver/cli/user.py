@@ -54,6 +54,18 @@ def set_password(name: str) -> None:
     click.echo(f"set the password of {name}")
 
 
+@user.command("confirm-email")
+@click.argument("name")
+def confirm_email(name: str) -> None:
+    """Give an account the address that its owner wrote on the sign-up page, once you know that it is theirs."""
+    from authserver.manage import users
+
+    with opened() as deployment:
+        account = users.existing(deployment.store, name)
+        users.confirm_email(deployment.store, account, actor=deployment.actor)
+    click.echo(f"confirmed {account.unconfirmed_email}")
+
+
 @user.command("reset-second-factor")
 @click.argument("name")
 def reset_second_factor(name: str) -> None:

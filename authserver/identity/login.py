@@ -57,12 +57,16 @@ class Half:
     username: str
     about: str  # the interaction, if there is one
     not_before: int
+    remember: bool | None = None  # chosen beside the password, for this account alone
 
 
-def sign_in(server: Door, visit: Visit, username: str, password: str, about: str = "") -> SignIn:
+def sign_in(
+    server: Door, visit: Visit, username: str, password: str, about: str = "", *, remember: bool | None = None
+) -> SignIn:
     """Take name and password; raises TooBusy when too many wait for that already, and StoreError.
 
-    ``about`` names what the sign-in is for; a second factor counts for the same alone.
+    ``about`` names what the sign-in is for; a second factor counts for the same alone. ``remember`` says whether the
+    person chose to be kept signed in; None where that was not asked.
     """
     try:
         server.limits.count_sign_in_from(visit.address)
@@ -77,7 +81,12 @@ def sign_in(server: Door, visit: Visit, username: str, password: str, about: str
         event = Event("sign_in.failed", sub or "", sub=sub, facts={"address": visit.address})
         server.store.audit.append(event)
         return SignIn()
-    return _succeed(server, visit, user, account, about) if user is not None else SignIn()
+    if user is None:
+        return SignIn()
+    server.limits.forget_tries(account)
+    if not second_factor.is_enrolled(server, user.sub):
+        return _open(server, visit, user, ACR_PASSWORD, AMR_PASSWORD, remember=remember)
+    return _half(server, visit, Half(new_id(), user.sub, user.username, about, user.not_before, remember))
 
 
 def half_of(server: Door, browser: Browser, about: str) -> Half | None:
@@ -102,7 +111,7 @@ def complete(server: Door, visit: Visit, half: Half, typed: str) -> SignIn:
     taken = server.store.ephemeral.take(_HALF, key)
     if taken is None or user is None or user.disabled_at is not None or user.not_before != half.not_before:
         return SignIn(over=True)
-    return _open(server, visit, user, second_factor.ACR, verdict.amr)
+    return _open(server, visit, user, second_factor.ACR, verdict.amr, remember=half.remember)
 
 
 def step_up(server: Door, visit: Visit, session: Session, typed: str) -> SignIn:
@@ -118,6 +127,11 @@ def raise_session(server: Door, visit: Visit, session: Session, amr: str) -> Sig
     second_factor.remember_owner(server, session.sub, visit.browser)
     browser = sessions.upgrade(server, visit, session, acr=second_factor.ACR, amr=amr)
     return SignIn(session.sid, browser) if browser else SignIn(over=True)
+
+
+def enter(server: Door, visit: Visit, user: User) -> SignIn:
+    """Sign somebody in who has chosen the password of a new account just now; raises StoreError."""
+    return _open(server, visit, user, ACR_PASSWORD, AMR_PASSWORD)
 
 
 def is_password(server: Door, user: User | None, password: str, account: str) -> bool:
@@ -138,24 +152,20 @@ def counter_of(sub: str, browser: Browser) -> str:
     return f"device {sub} {browser.id}"
 
 
-def _succeed(server: Door, visit: Visit, user: User, account: str, about: str) -> SignIn:
-    server.limits.forget_tries(account)
-    if not second_factor.is_enrolled(server, user.sub):
-        return _open(server, visit, user, ACR_PASSWORD, AMR_PASSWORD)
+def _half(server: Door, visit: Visit, half: Half) -> SignIn:
     # A new cookie already here: whoever planted the old one is not half way in (OWASP ASVS 7.2.4).
     fresh = sessions.renew_cookie(server, visit.browser)
-    half = Half(new_id(), user.sub, user.username, about, user.not_before)
     text = orjson.dumps(asdict(half)).decode()
     server.store.ephemeral.put(_HALF, b64(fresh.digest), text, now() + _HALF_LIFE)
     return SignIn(browser=fresh, half=True)
 
 
-def _open(server: Door, visit: Visit, user: User, acr: str, amr: str) -> SignIn:
-    until = now() + server.settings.sessions.absolute_seconds * SECOND
+def _open(server: Door, visit: Visit, user: User, acr: str, amr: str, *, remember: bool | None = None) -> SignIn:
+    until = now() + server.settings.sessions.longest_seconds * SECOND
     server.limits.remember_owner(counter_of(user.sub, visit.browser), until)
     if acr == second_factor.ACR:
         second_factor.remember_owner(server, user.sub, visit.browser)
-    sid, browser = sessions.sign_in(server, visit, user.sub, acr=acr, amr=amr)
+    sid, browser = sessions.sign_in(server, visit, user.sub, acr=acr, amr=amr, remember=remember)
     after = server.store.users.get(user.sub)
     if after is None or after.not_before != user.not_before:
         # The password was changed while the old one was being checked: the session of the old one must not outlive it.

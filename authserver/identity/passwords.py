@@ -16,6 +16,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from authserver import sections
+from authserver.language import N_
 
 if TYPE_CHECKING:
     from argon2 import PasswordHasher
@@ -24,11 +25,11 @@ KIND: Final = "password"
 MIN_BYTES: Final = 12
 MAX_BYTES: Final = 1024
 
-TOO_SHORT: Final = "Use at least 12 characters. A few words that do not belong together are easy to remember."
-TOO_LONG: Final = "Use a shorter password: 1,024 bytes at the most."
-NOT_TEXT: Final = "This password holds a character that cannot be stored. Use another one."
-PERSONAL: Final = "Choose a password that is not your user name or e-mail address."
-TOO_EASY: Final = "This password is easy to guess. Add a few words that do not belong together."
+TOO_SHORT: Final = N_("Use at least 12 characters. A few words that do not belong together are easy to remember.")
+TOO_LONG: Final = N_("Use a shorter password: 1,024 bytes at the most.")
+NOT_TEXT: Final = N_("This password holds a character that cannot be stored. Use another one.")
+PERSONAL: Final = N_("Choose a password that is not your user name or e-mail address.")
+TOO_EASY: Final = N_("This password is easy to guess. Add a few words that do not belong together.")
 
 _MIN_SCORE: Final = 3
 _ESTIMATED: Final = (32, 72)  # characters: zxcvbn refuses more, and where the shorter piece is good, it suffices

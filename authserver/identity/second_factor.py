@@ -15,6 +15,7 @@ from authserver.clock import DAY, MINUTE, SECOND, now
 from authserver.crypto import Sealer, b64
 from authserver.identity import recovery_codes, totp
 from authserver.identity.sessions import Browser, Keeper, Visit
+from authserver.language import N_
 from authserver.limits import Exceeded, Limits
 from authserver.records import Credential, Event, Session, User
 from authserver.store import Store
@@ -25,8 +26,7 @@ logger = logging.getLogger(__name__)
 ACR: Final = "urn:authserver:mfa"
 AMR_TOTP: Final = "pwd otp mfa"  # RFC 8176 2
 AMR_RECOVERY: Final = "pwd mfa"
-FRESH: Final = 5 * MINUTE  # a change of factors asks for a sign-in as young as this
-OFFER: Final = 10 * MINUTE  # and then there is this long to set the app up
+OFFER: Final = 10 * MINUTE  # from a fresh sign-in there is this long to set the app up
 # Six digits, three steps: thirty guesses a day find a code in one of eleven thousand days. Delays alone, which are
 # forgotten after an hour, would let through twenty times as many (NIST SP 800-63B 3.2.2).
 MOST_A_DAY: Final = 30
@@ -37,8 +37,8 @@ _OFFERED: Final = "totp-offer"
 _USED: Final = "totp"
 _TIME: Final = 8  # bytes
 
-WRONG: Final = "This code is not right, or was used before. Wait for the next one and try again."
-OVER: Final = "This took too long. Scan the new picture and try again."
+WRONG: Final = N_("This code is not right, or was used before. Wait for the next one and try again.")
+OVER: Final = N_("This took too long. Scan the new picture and try again.")
 
 
 class Guard(Keeper, Protocol):
@@ -80,11 +80,6 @@ def codes_left(server: Keeper, sub: str) -> int:
     return len(server.store.credentials.of_user(sub, recovery_codes.KIND))
 
 
-def is_fresh(session: Session) -> bool:
-    """Say whether the sign-in is young enough to change factors (OWASP ASVS 7.5.1)."""
-    return session.auth_time >= now() - FRESH
-
-
 def check(server: Guard, visit: Visit, sub: str, typed: str) -> Verdict:
     """Check a code of the app, or a recovery code, which is used up by it; raises StoreError.
 
@@ -112,7 +107,7 @@ def check(server: Guard, visit: Visit, sub: str, typed: str) -> Verdict:
 
 def remember_owner(server: Guard, sub: str, browser: Browser) -> None:
     """Remember that the owner has used the factor in this browser: a stranger's wrong codes do not count here."""
-    until = now() + server.settings.sessions.absolute_seconds * SECOND
+    until = now() + server.settings.sessions.longest_seconds * SECOND
     for kind in _KINDS:
         server.limits.remember_owner(_of_browser(kind, sub, browser), until)
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Final
 
-from authserver import crypto, keys
+from authserver import crypto, keys, tagged
 from authserver.clock import SECOND, now
 from authserver.manage.changes import alone, require_version
 from authserver.manage.client_metadata import (
@@ -268,6 +268,9 @@ def _checked(
         raise InvalidMetadata("profile", "needs an extension that this server does not have")
     checked = {name: table[_plain(name)](name, value) for name, value in given.items() if _plain(name) in table}
     checked.pop("profile", None)
+    crowded = tagged.crowded(checked)
+    if crowded is not None:
+        raise InvalidMetadata(crowded, f"must be there once in a language, and in {tagged.MOST} languages at the most")
     for name in policy.fixed & checked.keys():
         if checked[name] != policy.defaults[name]:
             raise InvalidMetadata(name, "is fixed by the profile")
@@ -296,9 +299,8 @@ def _write_defaults(metadata: dict[str, Any]) -> None:
 
 def _plain(name: str) -> str:
     """Return a member's name without its language tag (RFC 7591 2.2): client_name#de is a client_name."""
-    bare, mark, tag = name.partition("#")
-    human = bare in {"client_name", "client_uri", "logo_uri", "policy_uri", "tos_uri"}
-    return bare if mark and human and re.fullmatch(r"[A-Za-z0-9-]{2,35}", tag, re.ASCII) else name
+    bare = tagged.untagged(name)
+    return bare if bare in tagged.OF_CLIENTS else name
 
 
 def _client_id(given: Any) -> str:

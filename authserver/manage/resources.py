@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from authserver import jwt
+from authserver import jwt, tagged
 from authserver.extension_sections import PERSONAL_SCOPES
 from authserver.manage import clients, uris
 from authserver.manage.changes import alone, require_version
@@ -30,13 +30,15 @@ _CHANGE: Final = "resource-change"  # one at a time: nobody gets a right to what
 _MAX_CLIENTS: Final = 50
 _MAX_SCOPES: Final = 200
 _MAX_TEXT: Final = 512
+_TEXTS: Final = ("title", "description")  # of a scope, each perhaps in several languages: title#de
 _MAX_SECONDS: Final = 30 * 86400
 
 
 def make_resource(given: Mapping[str, Any], *, demonstration: bool = False) -> Resource:
     """Return the resource that these members describe.
 
-    ``scopes`` is a mapping of name to sentence, or a list of {name, description}. Raises ManageError.
+    ``scopes`` is a mapping of name to sentence, or to an object of title, description and both in other languages
+    (``description#de``); or a list of such objects with a name. Raises ManageError.
     """
     if not _MEMBERS.issuperset(given):
         raise ManageError("a resource has the members " + ", ".join(sorted(_MEMBERS)))
@@ -134,7 +136,10 @@ def describe(resource: Resource) -> dict[str, Any]:
     return {
         "identifier": resource.identifier,
         "name": resource.name,
-        "scopes": {scope.name: scope.description for scope in resource.scopes},
+        "scopes": {
+            scope.name: {**scope.texts, "description": scope.description} if scope.texts else scope.description
+            for scope in resource.scopes
+        },
         "token_format": resource.token_format,
         "access_token_seconds": resource.access_token_seconds,
         "signing_alg": resource.signing_alg,
@@ -184,12 +189,10 @@ def _clients(store: Store, identifier: str, given: Any) -> tuple[str, ...]:
 
 
 def _scopes(given: Any) -> tuple[Scope, ...]:
-    if isinstance(given, list) and all(
-        isinstance(entry, dict) and set(entry) <= {"name", "description"} for entry in given
-    ):
-        pairs = [(entry.get("name"), entry.get("description", entry.get("name"))) for entry in given]
+    if isinstance(given, list) and all(isinstance(entry, dict) for entry in given):
+        pairs = [(entry.get("name"), {part: text for part, text in entry.items() if part != "name"}) for entry in given]
     elif isinstance(given, dict):
-        pairs = list(given.items())
+        pairs = [(name, said if isinstance(said, dict) else {"description": said}) for name, said in given.items()]
     else:
         raise ManageError("scopes must be a mapping of name to sentence, or a list of {name, description}")
     names = [name for name, _ in pairs]
@@ -197,7 +200,18 @@ def _scopes(given: Any) -> tuple[Scope, ...]:
         raise ManageError("scopes must be named by one scope value each (RFC 6749 section 3.3)")
     if len(set(names)) != len(names) or not set(PERSONAL_SCOPES).isdisjoint(names):
         raise ManageError("scopes must differ from each other and from those of OpenID Connect")
-    return tuple(Scope(str(name), _sentence("scopes", text)) for name, text in pairs)
+    return tuple(_scope(str(name), said) for name, said in pairs)
+
+
+def _scope(name: str, said: Mapping[str, Any]) -> Scope:
+    """Return a scope with what is said about it; what is not said in any language is said by its name."""
+    if not all(tagged.untagged(part) in _TEXTS for part in said) or tagged.crowded(said):
+        raise ManageError(
+            "scopes must have a title and a description at the most, each once in a language (title#de),"
+            f" in {tagged.MOST} languages"
+        )
+    texts = {part: _sentence("scopes", text) for part, text in said.items()}
+    return Scope(name, texts.pop("description", name), texts)
 
 
 def _sentence(name: str, value: Any) -> str:

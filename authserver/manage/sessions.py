@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from authserver.clock import SECOND, now
+from authserver.clock import SECOND
+from authserver.identity.sessions import in_force, since
 from authserver.manage.errors import NotThere
 from authserver.records import Event, Session
 from authserver.settings import Settings
@@ -13,7 +14,7 @@ _REASON = "administrator"
 
 def of_user(store: Store, settings: Settings, sub: str) -> tuple[Session, ...]:
     """Return the live sessions of an account, the newest sign-in first."""
-    return store.sessions.of_user(sub, now() - settings.sessions.idle_seconds * SECOND)
+    return tuple(in_force(settings, session) for session in store.sessions.of_user(sub, *since(settings)))
 
 
 def end(store: Store, sid: str, *, actor: str) -> None:
@@ -39,6 +40,7 @@ def describe(session: Session) -> dict[str, Any]:
         "created_at": session.created_at // SECOND,
         "seen_at": session.seen_at // SECOND,
         "expires_at": session.expires_at // SECOND,
+        "remembered": session.remembered_at > 0,
         "user_agent": session.user_agent,
         "address": session.address,
     }

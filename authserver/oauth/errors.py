@@ -8,6 +8,7 @@ from typing import Final
 
 from authlib.oauth2.rfc6749.errors import OAuth2Error
 
+from authserver.language import N_
 from authserver.oauth.error_codes import (
     PROOF_NONCE,
     TOO_MANY_FAILURES,
@@ -95,18 +96,18 @@ __all__ = [
     "UseDPoPNonce",
 ]
 
-ASK_DEVELOPER: Final = "Go back to the application and try again. If it happens again, tell the people who run it."
-UNKNOWN_CLIENT: Final = "The application that sent you here is not known to this server."
-BAD_REDIRECT_URI: Final = "The application asked to be answered at an address that it has not registered."
-REPEATED_ADDRESS: Final = "The application named itself or its address more than once."
+ASK_DEVELOPER: Final = N_("Go back to the application and try again. If it happens again, tell the people who run it.")
+UNKNOWN_CLIENT: Final = N_("The application that sent you here is not known to this server.")
+BAD_REDIRECT_URI: Final = N_("The application asked to be answered at an address that it has not registered.")
+REPEATED_ADDRESS: Final = N_("The application named itself or its address more than once.")
 
-REPEATED: Final = "A parameter was sent more than once."
-MALFORMED: Final = "The request is not well-formed."
-IN_QUERY: Final = "Parameters belong in the body of the request, not in its URL."
-CONTENT_TYPE: Final = "The content type must be application/x-www-form-urlencoded."
+REPEATED: Final = N_("A parameter was sent more than once.")
+MALFORMED: Final = N_("The request is not well-formed.")
+IN_QUERY: Final = N_("Parameters belong in the body of the request, not in its URL.")
+CONTENT_TYPE: Final = N_("The content type must be application/x-www-form-urlencoded.")
 JSON_TYPE: Final = "The content type must be application/json."
-TOO_LARGE: Final = "The request is too large."
-CUT_OFF: Final = "The body of the request ended before its announced length."
+TOO_LARGE: Final = N_("The request is too large.")
+CUT_OFF: Final = N_("The body of the request ended before its announced length.")
 TWO_METHODS: Final = "The client authenticated in more than one way."
 NOT_AUTHENTICATED: Final = "Client authentication failed."
 GRANT_TYPE_MISSING: Final = "The grant_type parameter is missing."
@@ -199,13 +200,13 @@ PUSH_FIRST: Final = "The client has to push its authorization request first."
 REDIRECT_URI_REFUSED: Final = "The redirect_uri is missing or not registered for the client."
 PUSH_NESTED: Final = "A pushed request cannot refer to another request."
 PUSHED_TOO_OFTEN: Final = "Too many requests were pushed; wait before pushing another one."
-PUSH_GONE: Final = "The request of the application is unknown, expired or used already."
+PUSH_GONE: Final = N_("The request of the application is unknown, expired or used already.")
 ENCRYPTION_KEY: Final = "The client's key set has no key to which the answer can be encrypted."
-UNANSWERABLE: Final = "The application wants its answer encrypted, and no key of it was found for that."
-UNKNOWN_MODE: Final = "The application wants its answer in a way that this server no longer supports."
-TWO_REQUESTS: Final = "The application sent its signed request in more than one way."
-REQUEST_OBJECT_INVALID: Final = "The signed request of the application is not valid."
-REQUEST_URI_INVALID: Final = "The signed request of the application could not be fetched from where it should be."
+UNANSWERABLE: Final = N_("The application wants its answer encrypted, and no key of it was found for that.")
+UNKNOWN_MODE: Final = N_("The application wants its answer in a way that this server no longer supports.")
+TWO_REQUESTS: Final = N_("The application sent its signed request in more than one way.")
+REQUEST_OBJECT_INVALID: Final = N_("The signed request of the application is not valid.")
+REQUEST_URI_INVALID: Final = N_("The signed request of the application could not be fetched from where it should be.")
 SIGN_FIRST: Final = "The client has to sign its authorization request."
 PROOF_MISSING: Final = "The client is registered to send a DPoP proof with every token request."
 PROOF_INVALID: Final = "The DPoP proof is missing, malformed, used before or not made for this request."
@@ -233,7 +234,7 @@ REDIRECT_CLOSED: Final = "A URI of this kind or host cannot be registered by a c
 CLIENT_ID_DIFFERS: Final = "The client_id has to be repeated and cannot be changed."
 SECRET_DIFFERS: Final = "A client_secret that is sent has to be the one of the client."
 OURS_ALONE: Final = "A member that only the server writes was sent back to it."
-DOCUMENT_UNUSABLE: Final = "The application that sent you here describes itself in a document that cannot be used."
+DOCUMENT_UNUSABLE: Final = N_("The application that sent you here describes itself in a document that cannot be used.")
 REQUEST_OBJECT: Final = "The request parameter is not supported."
 REQUEST_URI: Final = "The request_uri parameter is not supported."
 REGISTRATION: Final = "The registration parameter is not supported."

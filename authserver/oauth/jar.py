@@ -93,9 +93,13 @@ def unpack(server: "Server", request: Request) -> None:
         _check(server, client, claims)
         parameters = parameters_of(claims)
     except OutboundError as error:
-        raise _refused(client, error, errors.InvalidRequestURI, errors.REQUEST_URI_INVALID) from None
+        _note(client, error)
+        raise errors.NotRedirectable("invalid_request_uri", errors.REQUEST_URI_INVALID, errors.ASK_DEVELOPER) from None
     except jwt.InvalidJWT as error:
-        raise _refused(client, error, errors.InvalidRequestObject, errors.REQUEST_OBJECT_INVALID) from None
+        _note(client, error)
+        raise errors.NotRedirectable(
+            "invalid_request_object", errors.REQUEST_OBJECT_INVALID, errors.ASK_DEVELOPER
+        ) from None
     request.take(parameters)
     request.signed = True
 
@@ -213,6 +217,5 @@ def _text(value: Any) -> str:
         raise jwt.InvalidJWT(msg) from None
 
 
-def _refused(client: Client, error: Exception, kind: type[errors.Refusal], sentence: str) -> errors.NotRedirectable:
+def _note(client: Client, error: Exception) -> None:
     logger.warning("signed request refused", extra={"client_id": client.client_id, "reason": str(error)})
-    return errors.NotRedirectable(str(kind.error), sentence, errors.ASK_DEVELOPER)

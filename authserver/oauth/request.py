@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import orjson
 from authlib.oauth2.rfc6749 import OAuth2Payload, OAuth2Request
 
+from authserver import language
 from authserver.records import AccessTokenRow, Client, Grant, RefreshTokenRow, Resource
 
 _LISTS = ("resources", "acr_values", "essential_acrs", "ui_locales")
@@ -177,7 +178,7 @@ class AuthorizationRequest:
             hinted_sub=request.hinted_sub,
             claims=request.asked_claims,
             login_hint=sent.get("login_hint"),
-            ui_locales=tuple(sent.get("ui_locales", "").split()[:10]),
+            ui_locales=language.tags(sent.get("ui_locales", "")),
             code_challenge=sent.get("code_challenge"),
             dpop_jkt=request.dpop_jkt,
             pushed=request.pushed,

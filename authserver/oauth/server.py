@@ -26,6 +26,7 @@ from authserver.identity.passwords import Passwords
 from authserver.keys import KeyRing
 from authserver.limits import Limits
 from authserver.oauth import client_auth, errors, metadata
+from authserver.oauth.client_logo import Logos
 from authserver.oauth.encryption import ResourceKeys
 from authserver.oauth.features import Selection
 from authserver.oauth.request import Answer, AuthorizationRequest, FormPost, Request, json_answer
@@ -81,6 +82,7 @@ class Server(rfc6749.AuthorizationServer):
         self.feed = Feed(store.revocations, settings.threads // 4)
         self.outbound = outbound
         self.courier = Courier(outbound)
+        self.logos = Logos(outbound, limits, settings.threads)
         features = settings.in_force
         self.registry: Any = Selection(registry, features)
         self.takes_certificates = features.mtls

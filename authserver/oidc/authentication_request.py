@@ -2,9 +2,9 @@
 
 https://openid.net/specs/openid-connect-core-1_0.html#AuthRequest
 
-``nonce``, ``prompt``, ``max_age``, ``login_hint``, ``id_token_hint``; ``display``, ``ui_locales`` and
-``claims_locales`` are wishes and never an error. ``acr_values`` is in ``step_up.py``, ``claims`` in
-``claims_request.py``.
+``nonce``, ``prompt``, ``max_age``, ``login_hint``, ``id_token_hint``; ``display`` and ``ui_locales`` are wishes and
+never an error. ``acr_values`` is in ``step_up.py``, ``claims`` in ``claims_request.py``, ``claims_locales`` in the file
+of its name.
 
 Plugs into: AUTHORIZE_CHECK, METADATA.
 """
@@ -37,16 +37,15 @@ PARAMETERS: Final = frozenset(
         "registration",
     }
 )
-PROMPTS: Final = ("none", "login", "consent", "select_account")
 _MAX_TEXT: Final = 2048
 _MAX_DIGITS: Final = 10
 
 
 def metadata(server: "Server", settings: Settings) -> dict[str, Any]:
     """Announce what is understood (OpenID Connect Discovery 1.0, 3; Initiating User Registration 1.0)."""
-    del server, settings
+    del settings
     return {
-        "prompt_values_supported": list(PROMPTS),
+        "prompt_values_supported": [value for value, _ in server.registry.PROMPTS],
         "request_parameter_supported": False,
         "request_uri_parameter_supported": False,
     }
@@ -80,9 +79,10 @@ def nonce(server: "Server", request: Request) -> None:
 
 def prompt(server: "Server", request: Request) -> None:
     """Read ``prompt``: a list of known values, ``none`` only alone."""
-    del server
     values = request.parameters.get("prompt", "").split()
-    if not set(PROMPTS).issuperset(values) or ("none" in values and len(values) > 1):
+    if not values:
+        return
+    if not dict(server.registry.PROMPTS).keys() >= set(values) or ("none" in values and len(values) > 1):
         raise errors.InvalidRequest(errors.PROMPT)
     request.prompt = frozenset(values)
 

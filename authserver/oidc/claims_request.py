@@ -21,6 +21,7 @@ from authserver.oauth.request import Request
 from authserver.oidc import claims, step_up
 from authserver.records import Client, User
 from authserver.settings import Settings
+from authserver.tagged import untagged
 
 if TYPE_CHECKING:
     from authserver.oauth.server import Server
@@ -51,7 +52,8 @@ def check(server: "Server", request: Request) -> None:
     _demand_acr(request, asked.get(ID_TOKEN, {}).get("acr"))
     allowed = claims.of_scopes(server, request.client.scopes)
     kept = {
-        place: {name: _condition(wish) for name, wish in asked.get(place, {}).items() if name in allowed}
+        # 5.5.2: a claim may be asked for in a language, by its name with the tag.
+        place: {name: _condition(wish) for name, wish in asked.get(place, {}).items() if untagged(name) in allowed}
         for place in (USERINFO, ID_TOKEN)
     }
     if any(kept.values()):
@@ -64,7 +66,7 @@ def values(server: "Server", scope: str, requested: str | None) -> tuple[str, ..
         return ()
     covered = claims.of_scopes(server, scope.split())
     asked = orjson.loads(requested)
-    names = dict.fromkeys((*asked[USERINFO], *asked[ID_TOKEN]))
+    names = dict.fromkeys(map(untagged, (*asked[USERINFO], *asked[ID_TOKEN])))
     return tuple(PREFIX + name for name in names if name not in covered)
 
 
@@ -74,7 +76,8 @@ def told(server: "Server", client: Client, user: User, requested: str | None, pl
         return {}
     wanted = orjson.loads(requested)[place]
     # The client may have been deprived of some of it since, as of its scope (``scope.of_today``).
-    found = claims.named(user, (name for name in claims.of_scopes(server, client.scopes) if name in wanted))
+    opened = frozenset(claims.of_scopes(server, client.scopes))
+    found = claims.named(user, (name for name in wanted if untagged(name) in opened))
     # 5.5.1: "requested to be returned with a particular value", so with another one it is not what was asked for.
     return {name: value for name, value in found.items() if wanted[name] is None or value in wanted[name]}
 

@@ -9,53 +9,33 @@ self-registered clients only within one session.
 Plugs into: ``oidc/interaction.py``.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 import orjson
 
 from authserver.clock import now
+from authserver.language import Language
 from authserver.oauth import rar
 from authserver.oauth.request import AuthorizationRequest
-from authserver.oidc import claims_request
-from authserver.records import Client, Consent, Scope, Session
+from authserver.oidc import claims_request, sentences
+from authserver.oidc.sentences import Words
+from authserver.records import Client, Consent, Session
 from authserver.redirects import origin_of
 
 if TYPE_CHECKING:
     from authserver.oauth.server import Server
 
-SENTENCES: Final = {
-    "openid": "Confirm who you are",
-    "profile": "See your profile: your name, picture and the like",
-    "email": "See your e-mail address",
-    "address": "See your postal address",
-    "phone": "See your phone number",
-    "offline_access": "Keep this access while you are away",
-}
-_CLAIM_SENTENCES: Final = {
-    f"{claims_request.PREFIX}{name}": sentence
-    for name, sentence in {
-        "name": "See your name",
-        "family_name": "See your family name",
-        "given_name": "See your given name",
-        "middle_name": "See your middle name",
-        "nickname": "See your nickname",
-        "preferred_username": "See your user name",
-        "profile": "See the address of your profile page",
-        "picture": "See your picture",
-        "website": "See the address of your website",
-        "gender": "See your gender",
-        "birthdate": "See your date of birth",
-        "zoneinfo": "See your time zone",
-        "locale": "See your language",
-        "updated_at": "See when your profile was last changed",
-        "email": "See your e-mail address",
-        "email_verified": "See whether your e-mail address was verified",
-        "address": "See your postal address",
-        "phone_number": "See your phone number",
-        "phone_number_verified": "See whether your phone number was verified",
-    }.items()
-}
+_DAY: Final = 86_400
+
+
+class Shown(NamedTuple):
+    """A scope or claim as people read it; ``new`` where something was allowed before, and this was not."""
+
+    title: str
+    description: str
+    new: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +44,9 @@ class Part:
 
     identifier: str
     name: str | None
-    scopes: tuple[Scope, ...]
+    scopes: tuple[Shown, ...]
     details: tuple[rar.Words, ...] = ()
+    new: bool = False  # the resource itself was never allowed, and something else was
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +55,22 @@ class Asked:
 
     parts: tuple[Part, ...]
     offline: bool
-    redirect_host: str
-    public: bool
+    offline_new: bool
+    days: int  # for which it holds at the most; 0 where it ends with a single token
+    since: int | None  # when the user last allowed this client something here, as far as that is remembered
+
+    @property
+    def known(self) -> Literal["all", "some", "nothing"] | None:
+        """Say how much of it was allowed before, where anything was; authorization details never were (RFC 9396 4)."""
+        if self.since is None:
+            return None
+        news = [scope.new for part in self.parts for scope in part.scopes]
+        news += [part.new for part in self.parts if part.identifier]
+        news += [self.offline_new] if self.offline else []
+        news += [True for part in self.parts if part.details]
+        if not any(news):
+            return "all"
+        return "nothing" if all(news) else "some"
 
 
 def is_needed(server: "Server", client: Client, request: AuthorizationRequest, session: Session) -> bool:
@@ -129,38 +124,60 @@ def remember(server: "Server", client: Client, request: AuthorizationRequest, se
     )
 
 
-def asked(server: "Server", client: Client, request: AuthorizationRequest, session: Session) -> Asked:
-    """Return what the consent page shows."""
-    scopes = granted_scope(server, client, request, session).split()
-    details, parts = _details(server, client, request), []
-    scopes += claims_request.values(server, request.scope, request.claims)
+def asked(
+    server: "Server", client: Client, request: AuthorizationRequest, session: Session, language: Language
+) -> Asked:
+    """Return what the consent page shows, and what of it is new since the user last allowed this client something."""
+    rows = _rows(server, client, request, session)
+    before = {row.resource: set(row.scope.split()) for row in rows}
+    scopes, parts = _wanted(server, client, request, before), []
+    details = _details(server, client, request)
     for identifier, names in _by_resource(server, request, scopes).items():
         resource = server.resource(identifier) if identifier else None
-        known = {scope.name: scope.description for scope in resource.scopes} if resource else sentences(server)
-        # Claims of one scope of ours have its sentence, which is said once.
-        shown = tuple({known.get(name, name): Scope(name, known.get(name, name)) for name in names}.values())
+        words = sentences.of_resource(resource, language) if resource else sentences.of_all(server, language)
+        shown = _shown(names, words, before.get(identifier, set()) if before else None)
         if shown or identifier:
             name = resource.name if resource else None
-            parts.append(Part(identifier, name, shown, tuple(details.pop(identifier, ()))))
+            new = bool(before) and bool(identifier) and identifier not in before
+            parts.append(Part(identifier, name, shown, tuple(details.pop(identifier, ())), new))
     # What can be sorted to no resource any more is shown all the same.
     parts += [Part("", None, (), tuple(words)) for words in details.values()]
-    return Asked(tuple(parts), "offline_access" in scopes, origin_of(request.redirect_uri), client.public)
+    offline = "offline_access" in scopes
+    return Asked(
+        parts=tuple(parts),
+        offline=offline,
+        offline_new=offline and bool(before) and "offline_access" not in before.get("", set()),
+        days=_days(server, client),
+        since=max((row.updated_at for row in rows), default=None),
+    )
 
 
-def sentences(server: "Server") -> dict[str, str]:
-    """Return what is said to people about each scope value."""
-    of_resources = {scope.name: scope.description for row in server.resources() for scope in row.scopes}
-    ours = server.settings.claim_scopes
-    of_people = {name: scope.description for name, scope in ours.items()}
-    of_claims = {claims_request.PREFIX + name: scope.description for scope in ours.values() for name in scope.claims}
-    return of_resources | of_people | SENTENCES | of_claims | _CLAIM_SENTENCES
+def _shown(names: tuple[str, ...], words: Mapping[str, Words], before: set[str] | None) -> tuple[Shown, ...]:
+    """Return scope values as people read them; what several of them say is said once, under each of their titles."""
+    said: dict[Words, bool] = {}
+    for name in names:
+        if name != "offline_access":  # how long it holds is said beside the list
+            here = words.get(name, Words("", name))
+            if not here.title:
+                here = next((other for other in said if other.description == here.description), here)
+            said[here] = said.get(here, False) or (before is not None and name not in before)
+    return tuple(Shown(*here, new) for here, new in said.items())
+
+
+def _days(server: "Server", client: Client) -> int:
+    seconds = server.settings.tokens.refresh_token_absolute_seconds
+    return -(-seconds // _DAY) if client.check_grant_type("refresh_token") else 0
+
+
+def _rows(server: "Server", client: Client, request: AuthorizationRequest, session: Session) -> tuple[Consent, ...]:
+    rows = server.store.consents.find(session.sub, client.client_id, origin_of(request.redirect_uri))
+    return tuple(row for row in rows if row.sid is None or row.sid == session.sid)
 
 
 def _remembered(
     server: "Server", client: Client, request: AuthorizationRequest, session: Session
 ) -> dict[str, set[str]]:
-    rows = server.store.consents.find(session.sub, client.client_id, origin_of(request.redirect_uri))
-    return {row.resource: set(row.scope.split()) for row in rows if row.sid is None or row.sid == session.sid}
+    return {row.resource: set(row.scope.split()) for row in _rows(server, client, request, session)}
 
 
 def _details(server: "Server", client: Client, request: AuthorizationRequest) -> dict[str, list[rar.Words]]:

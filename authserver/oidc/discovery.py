@@ -7,6 +7,7 @@ Plugs into: ENDPOINTS, METADATA.
 
 from typing import TYPE_CHECKING, Any, Final
 
+from authserver.language import LANGUAGES
 from authserver.oauth import metadata as rfc8414
 from authserver.oauth.request import Answer, Request
 from authserver.settings import Settings
@@ -20,8 +21,12 @@ METHODS: Final = ("GET", "HEAD")
 
 def metadata(server: "Server", settings: Settings) -> dict[str, Any]:
     """Announce what only OpenID asks for (3)."""
-    del server, settings
-    return {"display_values_supported": ["page"], "ui_locales_supported": ["en"]}
+    del server
+    # Pages fit into a small window, and fingers find their buttons; still one page is all that there is of each.
+    return {
+        "display_values_supported": ["page"],
+        "ui_locales_supported": [LANGUAGES[name].tag for name in settings.languages],
+    }
 
 
 def respond(server: "Server", request: Request) -> Answer:

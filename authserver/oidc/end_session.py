@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from authserver import jwt
+from authserver.language import N_
 from authserver.oauth.response_modes import query
 from authserver.oidc.authentication_request import read_id_token
 from authserver.records import Client, Session
@@ -25,6 +26,8 @@ PATH: Final = "/logout"
 PARAMETERS: Final = frozenset(
     {"id_token_hint", "post_logout_redirect_uri", "logout_hint", "client_id", "state", "ui_locales"}
 )
+_DIFFERENT: Final = N_("The application named itself differently from the sign-in that it wants to end.")
+_NOT_REGISTERED: Final = N_("The application asked to return to an address that it has not registered.")
 
 
 class InvalidLogout(ValueError):
@@ -47,15 +50,21 @@ def metadata(server: "Server", settings: Settings) -> dict[str, Any]:
     return {"end_session_endpoint": settings.issuer + PATH}
 
 
-def check(server: "Server", parameters: Mapping[str, str], sessions: tuple[Session, ...]) -> LogoutRequest:
-    """Check a logout request (2, 3) against the sessions of this browser; raises InvalidLogout."""
+def check(
+    server: "Server", parameters: Mapping[str, str], sessions: tuple[Session, ...], idle: tuple[Session, ...] = ()
+) -> LogoutRequest:
+    """Check a logout request (2, 3) against the sessions of this browser; raises InvalidLogout.
+
+    ``idle`` are those that were not used for too long: who signs out of one of them means that it is to be forgotten.
+    """
     claims = _hint(server, parameters)
     client = _client(server, parameters, claims)
     location = _location(parameters, client, proven=claims is not None)
     if claims is None:
         return LogoutRequest(client, sessions, needs_confirmation=bool(sessions), location=None)
     sub = claims["sub"] if client is None else server.subjects.find(client, claims["sub"])
-    meant = tuple(session for session in sessions if session.sid == claims.get("sid") or session.sub == sub)
+    here = (*sessions, *idle)
+    meant = tuple(session for session in here if session.sid == claims.get("sid") or session.sub == sub)
     if sessions and not meant:
         # The hint is about somebody else: the person at this browser decides, and is not sent on.
         return LogoutRequest(client, sessions, needs_confirmation=True, location=None)
@@ -77,8 +86,7 @@ def _client(server: "Server", parameters: Mapping[str, str], claims: dict[str, A
     named = parameters.get("client_id")
     # 2: "the OP MUST verify that the Client Identifier matches the one used when issuing the ID Token".
     if claims is not None and named is not None and named != claims["aud"]:
-        msg = "The application named itself differently from the sign-in that it wants to end."
-        raise InvalidLogout(msg)
+        raise InvalidLogout(_DIFFERENT)
     if claims is not None:
         client = server.query_client(claims["aud"])
     elif named and named.isascii() and named.isprintable():
@@ -96,7 +104,6 @@ def _location(parameters: Mapping[str, str], client: Client | None, *, proven: b
     if not proven:
         return None
     if client is None or uri not in client.post_logout_redirect_uris:
-        msg = "The application asked to return to an address that it has not registered."
-        raise InvalidLogout(msg)
+        raise InvalidLogout(_NOT_REGISTERED)
     state = parameters.get("state")
     return dict(query(uri, {"state": state}).headers)["Location"] if state is not None else uri

@@ -20,7 +20,7 @@ from authserver.keys import SIGNING
 from authserver.manage.client_metadata import words
 from authserver.oauth import encryption, errors
 from authserver.oauth.request import Request
-from authserver.oidc import claims, claims_request
+from authserver.oidc import claims, claims_locales, claims_request
 from authserver.records import Client, Grant
 from authserver.settings import Settings
 
@@ -117,4 +117,5 @@ def _profile(server: "Server", client: Client, grant: Grant, scope: str) -> dict
     if user is None:
         return {}
     requested = claims_request.told(server, client, user, grant.claims, claims_request.ID_TOKEN)
-    return claims.of(server, user, scope) | requested
+    known = claims.of(server, user, scope) | requested
+    return known | claims_locales.told(user, known, grant.claims)

@@ -17,9 +17,10 @@ import orjson
 
 from authserver.clock import SECOND, now
 from authserver.crypto import Kind, b64, digest_of, new_handle
+from authserver.language import N_
 from authserver.oauth import errors
 from authserver.oauth.request import Answer, AuthorizationRequest, FormPost
-from authserver.oidc import consent, step_up
+from authserver.oidc import consent, step_up, user_registration
 from authserver.records import Client, Item, Session
 from authserver.store.errors import Conflict
 
@@ -28,8 +29,9 @@ if TYPE_CHECKING:
 
 SPACE: Final = "interaction"
 REPEAT: Final = 10 * SECOND  # a second submission within this time gets the same answer
-_GONE: Final = "This sign-in was already completed."
-_CLIENT_GONE: Final = "The application that sent you here was switched off or changed in the meantime."
+_GONE: Final = N_("This sign-in was already completed.")
+_TOO_MANY: Final = N_("Too many sign-ins were started at once.")
+_CLIENT_GONE: Final = N_("The application that sent you here was switched off or changed in the meantime.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ def begin(server: "Server", request: AuthorizationRequest, browser_id: str) -> s
         except Conflict:
             continue
         return f"{handle}.{place}"
-    raise errors.NotRedirectable("too_many_sign_ins", "Too many sign-ins were started at once.", errors.ASK_DEVELOPER)
+    raise errors.NotRedirectable("too_many_sign_ins", _TOO_MANY, errors.ASK_DEVELOPER)
 
 
 def load(server: "Server", interaction_id: str, browser_id: str) -> Interaction | None:
@@ -95,12 +97,14 @@ def transient(server: "Server", request: AuthorizationRequest) -> Interaction:
 
 
 def step(server: "Server", interaction: Interaction, sessions: tuple[Session, ...]) -> str:
-    """Say what comes next: ``login``, ``select_account``, ``second_factor``, ``offer``, ``consent`` or ``done``."""
+    """Say which page comes next, by the names of ``web/authorize.py``, or ``done``."""
     if interaction.done_at is not None or interaction.decision == "deny":
         return "done"
     session = account(interaction, sessions)
     if session is None:
         chosen = interaction.sid is not None
+        if not chosen and user_registration.comes_first(server, interaction.request):
+            return "create"
         return (
             "select_account" if "select_account" in interaction.request.prompt and sessions and not chosen else "login"
         )
@@ -128,7 +132,7 @@ def account(interaction: Interaction, sessions: tuple[Session, ...]) -> Session 
     request = interaction.request
     if interaction.sid is not None:
         return next((session for session in sessions if session.sid == interaction.sid), None)
-    if "select_account" in request.prompt:
+    if not {"select_account", "create"}.isdisjoint(request.prompt):
         return None
     if request.hinted_sub is not None:
         return next((session for session in sessions if session.sub == request.hinted_sub), None)
@@ -207,9 +211,9 @@ def finish(server: "Server", interaction: Interaction, sessions: tuple[Session, 
 
 
 def _fresh(interaction: Interaction, session: Session) -> bool:
-    """Say whether the sign-in is as recent as prompt=login and max_age ask (3.1.2.1)."""
+    """Say whether the sign-in is as recent as prompt=login, prompt=create and max_age ask (3.1.2.1)."""
     request = interaction.request
-    if "login" in request.prompt and session.auth_time < interaction.created_at:
+    if not {"login", "create"}.isdisjoint(request.prompt) and session.auth_time < interaction.created_at:
         return False
     return request.max_age is None or session.auth_time >= interaction.created_at - request.max_age * SECOND
 

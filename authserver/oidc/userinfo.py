@@ -17,7 +17,7 @@ from authserver.keys import SIGNING
 from authserver.manage.client_metadata import words
 from authserver.oauth import bearer, encryption, errors
 from authserver.oauth.request import NO_STORE, Answer, Request, json_answer
-from authserver.oidc import claims, claims_request
+from authserver.oidc import claims, claims_locales, claims_request
 from authserver.records import Client, LiveToken
 from authserver.settings import Settings
 
@@ -85,7 +85,8 @@ def _claims(server: "Server", client: Client, token: LiveToken) -> dict[str, Any
     requested = claims_request.told(server, client, user, token.requested_claims, claims_request.USERINFO)
     # 5.3.2: the ``sub`` of the client's ID tokens.
     subject = server.subjects.of(client, token.sub)
-    return {"sub": subject, **claims.of(server, user, token.scope), **requested}
+    known = claims.of(server, user, token.scope) | requested
+    return {"sub": subject, **known, **claims_locales.told(user, known, token.requested_claims)}
 
 
 def _written(server: "Server", client: Client, told: dict[str, Any], headers: tuple[tuple[str, str], ...]) -> Answer:

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Text, and_, case, delete, exists, literal, literal_column, or_, select, update
 
+from authserver import tagged
 from authserver.clock import DAY, SECOND
 from authserver.records import Client, ClientSecret, Event
 from authserver.store.database import Database, Transaction
@@ -249,8 +250,8 @@ class Clients:
         return self._database.transaction(work, lasting=True)
 
     def _ask_again(self, transaction: Transaction, old: Client | None, new: Client) -> None:
-        """Forget what people have allowed a client that nobody vouches for, once it says something else of itself."""
-        if old is not None and new.origin != "administrator" and _described(old) != _described(new):
+        """Forget what people have allowed a client once it is shown as something else than what they allowed it as."""
+        if old is not None and _says_otherwise(old, new):
             transaction.run(self._forget_consents, of_client=new.client_id)
 
     def set_disabled(self, client_id: str, disabled: bool, event: Event) -> bool:  # noqa: FBT001 - a state, named by the verb
@@ -364,6 +365,23 @@ def _document_event(old: Client | None, new: Client) -> Event | None:
     if old.origin != "document" or old.updated_at >= new.updated_at or _described(old) == _described(new):
         return None
     return Event("client.updated", "document", new.client_id, facts={"profile": new.profile})
+
+
+def _says_otherwise(old: Client, new: Client) -> bool:
+    """Say whether people have to look again: at any change where nobody vouches for the client, else at what they see.
+
+    Only a further translation of what an administrator says of a client says nothing else.
+    """
+    if new.origin != "administrator":
+        return _described(old) != _described(new)
+    before, after = (
+        {name: said for name, said in client.metadata.items() if tagged.untagged(name) in tagged.OF_CLIENTS}
+        for client in (old, new)
+    )
+    said_before = {tagged.untagged(name) for name in before}
+    return any(after.get(name) != said for name, said in before.items()) or any(
+        name in tagged.OF_CLIENTS or tagged.untagged(name) not in said_before for name in after.keys() - before.keys()
+    )
 
 
 def _described(client: Client) -> dict[str, Any]:

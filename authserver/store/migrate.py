@@ -9,7 +9,7 @@ import authserver
 from authserver.store.database import Database
 from authserver.store.errors import Busy, StoreError, Unavailable
 
-NEWEST = "0006"
+NEWEST = "0007"
 
 
 def is_current(database: Database) -> bool:

@@ -27,7 +27,7 @@ _COLUMNS = (
 def from_row(row: Row) -> Resource:
     """Read a resource from its row."""
     identifier, name, scopes, token_format, seconds, signing_alg, created_at, demonstration, encryption, status = row
-    known = tuple(Scope(scope["name"], scope["description"]) for scope in from_text(scopes))
+    known = tuple(Scope(scope.pop("name"), scope.pop("description"), scope) for scope in from_text(scopes))
     return Resource(
         identifier,
         name,
@@ -46,7 +46,9 @@ def to_row(resource: Resource) -> dict[str, Any]:
     """Write what an administrator may change of a resource."""
     return {
         "name": resource.name,
-        "scopes": to_text([{"name": scope.name, "description": scope.description} for scope in resource.scopes]),
+        "scopes": to_text(
+            [{**scope.texts, "name": scope.name, "description": scope.description} for scope in resource.scopes]
+        ),
         "token_format": resource.token_format,
         "access_token_seconds": resource.access_token_seconds,
         "signing_alg": resource.signing_alg,

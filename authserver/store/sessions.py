@@ -1,8 +1,9 @@
 """Sessions: one per signed-in account, hanging on a browser whose cookie's digest they name."""
 
 from collections.abc import Iterable
+from typing import Final
 
-from sqlalchemy import ColumnElement, Select, select, update
+from sqlalchemy import ColumnElement, Select, and_, or_, select, update
 
 from authserver import clock
 from authserver.records import Event, Session
@@ -11,6 +12,8 @@ from authserver.store.jobs import notices
 from authserver.store.revoking import end_sessions, revoke_grants, tell_grants
 from authserver.store.statement import NOW, number, octets, text
 from authserver.store.tables import grants, sessions, users
+
+NEVER: Final = 2**62  # later than any clock shows
 
 
 def _live(which: ColumnElement[bool]) -> Select[tuple[object, ...]]:
@@ -22,7 +25,13 @@ def _live(which: ColumnElement[bool]) -> Select[tuple[object, ...]]:
             which,
             sessions.c.ended_at.is_(None),
             sessions.c.expires_at > NOW,
-            sessions.c.seen_at >= number("idle_after"),
+            or_(
+                and_(sessions.c.seen_at >= number("idle_after"), sessions.c.created_at >= number("begun_after")),
+                and_(
+                    sessions.c.remembered_at > number("remembered_after"),
+                    sessions.c.seen_at >= number("remembered_idle_after"),
+                ),
+            ),
             users.c.disabled_at.is_(None),
             sessions.c.created_at >= users.c.not_before,
         )
@@ -53,8 +62,15 @@ class Sessions:
             .where(one, sessions.c.ended_at.is_(None), sessions.c.expires_at > NOW)
             .values(auth_time=number("new_auth_time"), acr=text("new_acr"), amr=text("new_amr"))
         )
+        self._remember = database.prepare(
+            update(sessions)
+            .where(one, sessions.c.ended_at.is_(None))
+            .values(remembered_at=number("new_remembered_at"), expires_at=number("new_expires_at"))
+        )
         self._move = database.prepare(
-            update(sessions).where(sessions.c.browser == octets("old_browser")).values(browser=octets("new_browser"))
+            update(sessions)
+            .where(sessions.c.browser == octets("old_browser"), sessions.c.remembered_at >= number("remembered_since"))
+            .values(browser=octets("new_browser"))
         )
         self._end = end_sessions(database, one)
         self._end_all = end_sessions(database, sessions.c.sub == text("of_sub"), kept)
@@ -84,6 +100,7 @@ class Sessions:
         address: str,
         expires_at: int,
         event: Event,
+        remembered_at: int = 0,
     ) -> None:
         """Start a session of a user who has just signed in; raises Conflict when there is no such user."""
 
@@ -102,22 +119,43 @@ class Sessions:
                 expires_at=expires_at,
                 user_agent=user_agent,
                 address=address,
+                remembered_at=remembered_at,
             )
             transaction.audit(event)
 
         self._database.transaction(work)
 
-    def of_browser(self, browser: bytes, idle_after: int) -> tuple[Session, ...]:
-        """Return the live sessions of a browser, seen at ``idle_after`` or later, the newest sign-in first."""
-        return tuple(self._database.all(self._of_browser, browser=browser, idle_after=idle_after, now=clock.now()))
+    def of_browser(
+        self,
+        browser: bytes,
+        idle_after: int,
+        begun_after: int = 0,
+        remembered_after: int = NEVER,
+        remembered_idle_after: int = NEVER,
+    ) -> tuple[Session, ...]:
+        """Return the live sessions of a browser, the newest sign-in first.
 
-    def of_user(self, sub: str, idle_after: int) -> tuple[Session, ...]:
-        """Return the live sessions of a user, the newest sign-in first."""
-        return tuple(self._database.all(self._of_user, of_sub=sub, idle_after=idle_after, now=clock.now()))
+        Live is what was begun and seen at these times or later; or, where the person has asked to be remembered after
+        ``remembered_after``, what was seen at ``remembered_idle_after`` or later.
+        """
+        since = _since(idle_after, begun_after, remembered_after, remembered_idle_after)
+        return tuple(self._database.all(self._of_browser, browser=browser, **since))
+
+    def of_user(
+        self,
+        sub: str,
+        idle_after: int,
+        begun_after: int = 0,
+        remembered_after: int = NEVER,
+        remembered_idle_after: int = NEVER,
+    ) -> tuple[Session, ...]:
+        """Return the live sessions of a user (``of_browser``), the newest sign-in first."""
+        since = _since(idle_after, begun_after, remembered_after, remembered_idle_after)
+        return tuple(self._database.all(self._of_user, of_sub=sub, **since))
 
     def get(self, sid: str) -> Session | None:
         """Return a session if it is live, whenever it was seen."""
-        return self._database.one(self._get, of_sid=sid, idle_after=0, now=clock.now())
+        return self._database.one(self._get, of_sid=sid, **_since(0, 0, NEVER, NEVER))
 
     def touch(self, sid: str, seen_at: int) -> None:
         """Note that a session was used; an earlier time than the stored one changes nothing."""
@@ -128,9 +166,15 @@ class Sessions:
         proof = {"new_auth_time": auth_time, "new_acr": acr, "new_amr": amr}
         return self._database.write(self._upgrade, of_sid=sid, now=clock.now(), **proof) > 0
 
-    def move(self, old_browser: bytes, new_browser: bytes) -> int:
-        """Hang the sessions of a browser on its new cookie; return how many there were."""
-        return self._database.write(self._move, old_browser=old_browser, new_browser=new_browser)
+    def remember(self, sid: str, remembered_at: int, expires_at: int) -> bool:
+        """Note since when a person wants to be kept signed in (0: not), and the last end; say whether it is live."""
+        written = {"new_remembered_at": remembered_at, "new_expires_at": expires_at}
+        return self._database.write(self._remember, of_sid=sid, **written) > 0
+
+    def move(self, old_browser: bytes, new_browser: bytes, remembered_since: int = 0) -> int:
+        """Hang the sessions of a browser on its new cookie, or those remembered since then; return how many."""
+        browsers = {"old_browser": old_browser, "new_browser": new_browser}
+        return self._database.write(self._move, **browsers, remembered_since=remembered_since)
 
     def end(self, sids: Iterable[str], reason: str, event: Event) -> int:
         """End sessions and revoke their grants, but for offline ones; return how many were not ended before."""
@@ -168,3 +212,13 @@ class Sessions:
             return ended
 
         return self._database.transaction(work, lasting=True)
+
+
+def _since(idle_after: int, begun_after: int, remembered_after: int, remembered_idle_after: int) -> dict[str, int]:
+    return {
+        "idle_after": idle_after,
+        "begun_after": begun_after,
+        "remembered_after": remembered_after,
+        "remembered_idle_after": remembered_idle_after,
+        "now": clock.now(),
+    }

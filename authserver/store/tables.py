@@ -72,7 +72,7 @@ resources = Table(
     metadata,
     _text("identifier", primary_key=True),
     _text("name"),
-    _text("scopes"),  # JSON list of {name, description}
+    _text("scopes"),  # JSON list of {name, description}, and what else is said of each: title, title#de
     _text("token_format"),
     _number("access_token_seconds", nullable=True),
     _text("signing_alg", nullable=True),
@@ -89,7 +89,7 @@ users = Table(
     _text("username"),
     Column("username_canonical", Text, nullable=False, unique=True),
     _text("email", nullable=True),
-    Column("email_canonical", Text, nullable=True, unique=True),
+    Column("email_canonical", Text, nullable=True, unique=True),  # none while nobody has confirmed the address
     _number("email_verified"),
     _text("claims"),
     _number("disabled_at", nullable=True),
@@ -137,6 +137,7 @@ sessions = Table(
     _text("ended_reason", nullable=True),
     _text("user_agent"),
     _text("address"),
+    _number("remembered_at", default="0"),  # when the person last asked to be kept signed in; 0 means not
 )
 
 consents = Table(

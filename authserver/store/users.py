@@ -1,4 +1,7 @@
-"""Accounts: unique in one canonical form of name and e-mail address, under a random ``sub`` that never changes."""
+"""Accounts: unique in one canonical form of name and e-mail address, under a random ``sub`` that never changes.
+
+An address that nobody has confirmed has no canonical form in its row: it is written there, and it is nobody's.
+"""
 
 import unicodedata
 from collections.abc import Callable
@@ -18,6 +21,7 @@ _COLUMNS = (
     users.c.sub,
     users.c.username,
     users.c.email,
+    users.c.email_canonical,
     users.c.email_verified,
     users.c.claims,
     users.c.disabled_at,
@@ -37,11 +41,12 @@ def canonical(name: str) -> str:
 
 def from_row(row: Row) -> User:
     """Read a user from its row."""
-    sub, username, email, verified, claims, disabled_at, not_before, created_at, updated_at, demonstration = row
+    sub, username, email, held, verified, claims, disabled_at, not_before, created_at, updated_at, demonstration = row
     return User(
         sub=sub,
         username=username,
-        email=email,
+        email=None if held is None else email,
+        unconfirmed_email=email if held is None else None,
         email_verified=bool(verified),
         claims=from_text(claims),
         disabled_at=disabled_at,
@@ -57,7 +62,7 @@ def to_row(user: User) -> dict[str, Any]:
     return {
         "username": user.username,
         "username_canonical": canonical(user.username),
-        "email": user.email,
+        "email": user.unconfirmed_email if user.email is None else user.email,
         "email_canonical": None if user.email is None else canonical(user.email),
         "email_verified": int(user.email_verified),
         "claims": to_text(user.claims),

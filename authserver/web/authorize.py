@@ -9,14 +9,13 @@ from typing import Final
 from flask import Blueprint, Response, render_template, request, url_for
 from werkzeug.exceptions import MethodNotAllowed
 
-from authserver.identity.sessions import cookie_name, live_sessions, new_browser, read_browser
+from authserver.identity.sessions import live_sessions, new_browser
 from authserver.oauth import errors
 from authserver.oauth.parameters import read_query
 from authserver.oauth.request import Answer, AuthorizationRequest, FormPost, Request
 from authserver.oauth.server import Server
 from authserver.oidc import interaction
-from authserver.web import posted, security
-from authserver.web.context import server
+from authserver.web import context, language, posted, security
 from authserver.web.errors import error_page
 from authserver.web.protocol import Environ
 from authserver.web.proxy import client_address
@@ -25,8 +24,9 @@ blueprint = Blueprint("authorize", __name__)
 
 PATH: Final = "/authorize"
 _PAGES: Final = {
+    "create": "signup.show",
     "login": "login.show",
-    "select_account": "login.show",
+    "select_account": "chooser.show",
     "second_factor": "second_factor.show",
     "offer": "second_factor.offer",
     "consent": "consent.show",
@@ -41,7 +41,7 @@ def start() -> Response:
     """Take an authorization request by GET; a HEAD would do all of it and show nothing."""
     if request.method == "HEAD":
         raise MethodNotAllowed(("GET", "POST"))
-    at = server()
+    at = context.server()
     asked = request.environ.get(_ASKED) or _validate(at, request.query_string.decode("latin-1"))
     if isinstance(asked, errors.NotRedirectable):
         raise asked
@@ -51,7 +51,7 @@ def start() -> Response:
 @blueprint.post(PATH)
 def start_by_post() -> Response:
     """Take an authorization request by POST."""
-    return posted.keep(server(), _POSTED, "authorize.start")
+    return posted.keep(context.server(), _POSTED, "authorize.start")
 
 
 @blueprint.get(PATH + "/resume")
@@ -59,12 +59,10 @@ def resume() -> Response:
     """Continue after a page."""
     if request.method == "HEAD":
         raise MethodNotAllowed(("GET",))
-    at = server()
-    browser = read_browser(request.cookies.get(cookie_name(at.settings)))
-    found = interaction.load(at, request.args.get("interaction", ""), browser.id) if browser else None
-    if found is None or browser is None:
+    at, found = context.server(), context.waiting()
+    if found is None:
         return security.lost_interaction()
-    sessions = live_sessions(at, browser)
+    sessions = context.sessions()
     step = interaction.step(at, found, sessions)
     if step in _PAGES:
         return security.see_other(url_for(_PAGES[step], interaction=found.interaction_id))
@@ -79,17 +77,18 @@ def not_redirectable(error: errors.NotRedirectable) -> Response:
 
 def quick(at: Server, environ: Environ) -> Answer | None:
     """Answer a GET of a browser that is signed in when nothing needs a page; None when Flask has to take it."""
-    browser = read_browser(_cookie(environ, cookie_name(at.settings)))
+    browser = context.browser_of(at, environ)
     # An answer that tells the state of the browser goes with the cookie that has it, which pages keep right.
     if browser is None or environ["REQUEST_METHOD"] != "GET" or at.registry.AUTHORIZE_ANSWER:
         return None
     try:
         environ[_ASKED] = asked = _validate(at, environ.get("QUERY_STRING", ""))
         if isinstance(asked, AuthorizationRequest):
+            if asked.prompt or asked.response_mode.startswith("form_post"):
+                return None
             sessions = live_sessions(at, browser)
             passing = interaction.transient(at, asked)
-            needs_page = asked.prompt or asked.response_mode.startswith("form_post")
-            if needs_page or interaction.step(at, passing, sessions) != "done":
+            if interaction.step(at, passing, sessions) != "done":
                 return None
             asked = interaction.finish(at, passing, sessions)
     except errors.NotRedirectable as refused:
@@ -102,8 +101,8 @@ def quick(at: Server, environ: Environ) -> Answer | None:
 
 
 def _begin(at: Server, asked: AuthorizationRequest) -> Response:
-    browser = read_browser(request.cookies.get(cookie_name(at.settings)))
-    sessions = live_sessions(at, browser) if browser else ()
+    language.wish(asked.ui_locales)
+    browser, sessions = context.browser(), context.sessions()
     passing = interaction.transient(at, asked)
     step = interaction.step(at, passing, sessions)
     if "none" in asked.prompt and step != "done":
@@ -139,11 +138,3 @@ def _write(answer: Answer | FormPost) -> Response:
         return Response(answer.body, answer.status, answer.headers)
     nonce = security.allow_script(form_action=answer.action)
     return Response(render_template("form_post.html", action=answer.action, fields=answer.fields, nonce=nonce))
-
-
-def _cookie(environ: Environ, name: str) -> str | None:
-    for part in environ.get("HTTP_COOKIE", "").split(";"):
-        key, _, value = part.strip().partition("=")
-        if key == name:
-            return str(value)
-    return None

@@ -5,7 +5,7 @@ from flask import Blueprint, Response, abort, make_response, render_template, re
 from authserver.oidc import consent, interaction
 from authserver.oidc.interaction import Interaction
 from authserver.records import Session
-from authserver.web import context, security
+from authserver.web import context, language, security
 from authserver.web.client import client_view
 
 blueprint = Blueprint("consent", __name__)
@@ -14,8 +14,7 @@ blueprint = Blueprint("consent", __name__)
 @blueprint.get("/consent")
 def show() -> Response:
     """Show what the application asks for."""
-    at, browser = context.server(), context.browser()
-    waiting = interaction.load(at, request.args.get("interaction", ""), browser.id) if browser else None
+    at, browser, waiting = context.server(), context.browser(), context.waiting()
     if browser is None or waiting is None:
         return security.lost_interaction()
     session = interaction.account(waiting, context.sessions())
@@ -25,11 +24,10 @@ def show() -> Response:
     page = render_template(
         "consent.html",
         client=client_view(waiting.client, waiting.request.redirect_uri),
-        asked=consent.asked(at, waiting.client, waiting.request, session),
+        asked=consent.asked(at, waiting.client, waiting.request, session, language.spoken()),
         session=session,
         token=security.form_token("consent", browser, _about(waiting, session)),
         interaction=waiting.interaction_id,
-        others=len(context.sessions()) > 1,
     )
     return make_response(page)
 
@@ -37,8 +35,7 @@ def show() -> Response:
 @blueprint.post("/consent")
 def submit() -> Response:
     """Take the decision; sending it twice is sending it once."""
-    at, browser = context.server(), context.browser()
-    waiting = interaction.load(at, request.args.get("interaction", ""), browser.id) if browser else None
+    at, browser, waiting = context.server(), context.browser(), context.waiting()
     if browser is None or waiting is None:
         return security.lost_interaction()
     session = interaction.account(waiting, context.sessions())

@@ -9,19 +9,20 @@ from typing import Any, Final
 from flask import Blueprint, Response, abort, make_response, render_template, request, url_for
 
 from authserver.identity.sessions import Browser, new_browser
+from authserver.language import N_
 from authserver.limits import Exceeded, network_of
 from authserver.oauth import device
 from authserver.oauth.device import Device
 from authserver.oidc import consent
 from authserver.records import Client, Session
-from authserver.web import context, security
+from authserver.web import context, language, security
 from authserver.web.client import client_view
 from authserver.web.proxy import client_address
 
 blueprint = Blueprint("device", __name__, url_prefix=device.VERIFICATION_PATH)
 
-WRONG: Final = "This code is not right, or its time is over. Look at your device again."
-DELAYED: Final = "There were too many wrong codes. Wait an hour and try again."
+WRONG: Final = N_("This code is not right, or its time is over. Look at your device again.")
+DELAYED: Final = N_("There were too many wrong codes. Wait an hour and try again.")
 
 
 @blueprint.before_request
@@ -60,7 +61,7 @@ def compare() -> Response:
     away = _sign_in_first(browser, code)
     if away is not None:
         return away
-    session = context.sessions()[0]
+    session = _account()
     found = _find(code, session)
     if isinstance(found, Response):
         return found
@@ -78,7 +79,7 @@ def decide() -> Response:
     away = _sign_in_first(browser, code)
     if away is not None:
         return away
-    session, decision = context.sessions()[0], request.form.get("decision")
+    session, decision = _account(), request.form.get("decision")
     security.check_form("device.confirm", browser, _about(code, session))
     if decision not in {"allow", "deny"}:
         abort(400)
@@ -113,6 +114,10 @@ def _is_posted(browser: Browser, code: str) -> bool:
 def _about(code: str, session: Session) -> str:
     # A page that was shown to one account decides for that account alone.
     return f"{code} {session.sid}"
+
+
+def _account() -> Session:
+    return context.account() or context.sessions()[0]
 
 
 def _way(browser: Browser, code: str) -> dict[str, Any]:
@@ -157,7 +162,7 @@ def _confirmation(browser: Browser, session: Session, code: str, waiting: Device
     page = render_template(
         "device/confirm.html",
         client=client_view(client, ""),
-        asked=consent.asked(at, client, waiting.request, session),
+        asked=consent.asked(at, client, waiting.request, session, language.spoken()),
         session=session,
         code=device.shown(code),
         device=waiting,

@@ -3,14 +3,19 @@
 import logging
 from typing import Final, NamedTuple
 
-from flask import Flask, Response, make_response, render_template, request
+from flask import Flask, Response, abort, make_response, render_template, request
 from werkzeug.exceptions import HTTPException
 
 from authserver.identity.passwords import TooBusy
+from authserver.language import N_
 from authserver.limits import Exceeded
 from authserver.store.errors import BadValue, StoreError
 
 logger = logging.getLogger(__name__)
+
+
+REFUSED: Final = "authserver.refused"
+"""In the environ of a request that the gateway refuses, and for which a person should see a page: the status."""
 
 
 class Words(NamedTuple):
@@ -22,23 +27,32 @@ class Words(NamedTuple):
 
 
 FAILED: Final = Words(
-    "server_error", "Something went wrong on our side.", "The failure was recorded. Try again in a moment."
+    "server_error", N_("Something went wrong on our side."), N_("The failure was recorded. Try again in a moment.")
 )
 AWAY: Final = Words(
-    "temporarily_unavailable", "This cannot be answered right now.", "Wait a few seconds and try again."
+    "temporarily_unavailable", N_("This cannot be answered right now."), N_("Wait a few seconds and try again.")
 )
-MALFORMED: Final = Words("bad_request", "The request could not be understood.", "Go back and try again.")
+MALFORMED: Final = Words("bad_request", N_("The request could not be understood."), N_("Go back and try again."))
 BY_STATUS: Final = {
     400: MALFORMED,
     403: Words(
         "form_expired",
-        "This form is no longer valid.",
-        "Go back, reload the page and send it again. Nothing was changed.",
+        N_("This form is no longer valid."),
+        N_("Go back, reload the page and send it again. Nothing was changed."),
     ),
-    404: Words("not_found", "There is no page at this address.", "Check the address, or go back where you came from."),
-    405: Words("method_not_allowed", "This address does not work that way.", "Go back and use the links on the page."),
-    413: Words("too_large", "What was sent is too large.", "Go back and send less."),
-    429: Words("too_many_requests", "There were too many tries.", "Wait a little and try again."),
+    404: Words(
+        "not_found", N_("There is no page at this address."), N_("Check the address, or go back where you came from.")
+    ),
+    405: Words(
+        "method_not_allowed", N_("This address does not work that way."), N_("Go back and use the links on the page.")
+    ),
+    413: Words("too_large", N_("What was sent is too large."), N_("Go back and send less.")),
+    414: Words(
+        "address_too_long",
+        N_("The address that brought you here is too long."),
+        N_("Go back to the application and try again. If it happens again, tell the people who run it."),
+    ),
+    429: Words("too_many_requests", N_("There were too many tries."), N_("Wait a little and try again.")),
     500: FAILED,
     503: AWAY,
 }
@@ -51,11 +65,17 @@ def error_page(code: str, sentence: str, hint: str, status: int = 400) -> Respon
 
 def register(app: Flask) -> None:
     """Answer every failure of a page with a page."""
+    app.before_request(_refuse)
     app.register_error_handler(HTTPException, _http)
     app.register_error_handler(StoreError, _store)
     app.register_error_handler(TooBusy, _busy)
     app.register_error_handler(Exceeded, _exceeded)
     app.register_error_handler(Exception, _unexpected)
+
+
+def _refuse() -> None:
+    if REFUSED in request.environ:
+        abort(request.environ[REFUSED])
 
 
 def _http(error: HTTPException) -> Response:

@@ -14,6 +14,7 @@ from authserver import log
 from authserver.oauth.request import NO_STORE, Answer, Stream
 from authserver.oauth.server import Server
 from authserver.web import authorize, metrics, protocol, security
+from authserver.web.errors import REFUSED
 from authserver.web.protocol import MAX_URL, STREAMS, Endpoints, Environ
 
 StartResponse = Callable[..., Any]
@@ -55,6 +56,7 @@ class Gateway:
         self._host = urlsplit(server.settings.issuer).netloc
         table = protocol.routes(server)
         self._routes = table if server.settings.gateway else {}
+        self._pageless = frozenset(table)
         self._roots = frozenset(path for path in table if not path.startswith(self._base + "/"))
         self._authorize = self._base + authorize.PATH if server.settings.gateway else None
         self._security = security.api_headers(server.settings)
@@ -85,15 +87,16 @@ class Gateway:
         if route is not None:
             return route.name, self._endpoints.answer(route, environ)
         query: str = environ.get("QUERY_STRING", "")
-        if len(path) + len(query) > MAX_URL:
-            return "-", Answer(414, b"", [NO_STORE])
-        if not query.isascii():
-            # RFC 3986 2: the characters of a URL are ASCII; what else comes is not encoded, and Flask cannot read it.
-            return "-", Answer(400, b"", [NO_STORE])
-        if path == self._authorize:
-            return "authorize", authorize.quick(self._server, environ)
         if not path.startswith(self._base + "/") and path not in self._roots:
             return "-", Answer(404, b"", [NO_STORE])
+        # RFC 3986 2: the characters of a URL are ASCII; what else comes is not encoded, and Flask cannot read it.
+        wrong = 414 if len(path) + len(query) > MAX_URL else 0 if query.isascii() else 400
+        if wrong and path in self._pageless:
+            return "-", Answer(wrong, b"", [NO_STORE])
+        if wrong:
+            environ[REFUSED], environ["QUERY_STRING"] = wrong, ""
+        elif path == self._authorize:
+            return "authorize", authorize.quick(self._server, environ)
         return "", None
 
     def _enter(self, environ: Environ, start_response: StartResponse, started: int) -> Iterable[bytes]:

@@ -2,43 +2,49 @@
 
 from typing import Any, Final
 
-from flask import Blueprint, Response, abort, make_response, render_template, request, url_for
+from flask import Blueprint, Response, make_response, render_template, request, url_for
 
 from authserver.identity import login, sessions
 from authserver.identity.login import SignIn
 from authserver.identity.sessions import Browser
+from authserver.language import N_
 from authserver.oidc import interaction
 from authserver.oidc.interaction import Interaction
+from authserver.records import Session
 from authserver.web import context, security
 from authserver.web.client import client_view
+from authserver.web.language import gettext, ngettext
 
 blueprint = Blueprint("login", __name__)
 
-REFUSED: Final = "The user name or the password is not right."
-DELAYED: Final = "There were too many tries. Wait {} and try again."
+REFUSED: Final = N_("The user name or the password is not right.")
+DELAYED: Final = N_("There were too many tries. Wait a day and try again.")
 _DAY: Final = 86_400
-EMPTY: Final = "Enter your user name and your password."
-OVER: Final = "There were too many wrong codes, or it took too long. Sign in again."
+EMPTY: Final = N_("Enter your user name and your password.")
+OVER: Final = N_("There were too many wrong codes, or it took too long. Sign in again.")
 
 
 @blueprint.get("/login")
 def show() -> Response:
-    """Show the form, or the accounts of this browser to choose from."""
+    """Show the form, unless there is nothing to sign in for, or accounts to choose from."""
     browser, waiting = context.browser(), None
     if "interaction" in request.args:
         waiting = _load(browser)
-        if waiting is None:
+        if waiting is None or browser is None:
             return security.lost_interaction()
-        step = interaction.step(context.server(), waiting, context.sessions())
-        if "switch" not in request.args:
-            if step not in {"login", "select_account"}:
-                return _resume(waiting)
-            if step == "select_account" and browser:
-                return _accounts(browser, waiting)
-    elif context.sessions() and {"switch", "again"}.isdisjoint(request.args):
+        away = _elsewhere(browser, waiting) if {"switch", "over"}.isdisjoint(request.args) else None
+        if away is not None:
+            return away
+    elif context.sessions() and {"switch", "over", "again"}.isdisjoint(request.args):
         return security.see_other(security.next_page(browser) or url_for("account.profile"))
-    known = browser or sessions.new_browser()
-    response = _form(known, waiting, username=_hint(waiting), problem=OVER if "over" in request.args else None)
+    known, proving = browser or sessions.new_browser(), _proving(waiting)
+    response = _form(
+        known,
+        waiting,
+        username=_guess(browser, waiting, proving),
+        problem=OVER if "over" in request.args else None,
+        may_remember=proving is None,
+    )
     if browser is None:
         security.set_browser_cookie(response, context.server().settings, known)
     return response
@@ -55,7 +61,9 @@ def submit() -> Response:
     username, password = request.form.get("username", ""), request.form.get("password", "")
     if not username.strip() or not password:
         return _form(browser, waiting, username=username, problem=EMPTY, status=400)
-    outcome = login.sign_in(at, context.visit(browser), username, password, _id(waiting))
+    # Where the choice was not offered, whoever proves to be there again stays as they were.
+    remember = "remember" in request.form if "may_remember" in request.form else None
+    outcome = login.sign_in(at, context.visit(browser), username, password, _id(waiting), remember=remember)
     if outcome.browser is None:
         return _refused(browser, waiting, username, outcome.wait)
     if outcome.half:
@@ -70,8 +78,10 @@ def go_on(waiting: Interaction | None, outcome: SignIn, browser: Browser) -> Res
     at = context.server()
     if waiting is not None and outcome.sid is not None:
         interaction.choose(at, waiting, outcome.sid)
+    elif outcome.browser is not None and outcome.sid is not None:
+        sessions.choose_account(at, outcome.browser, outcome.sid)
     on = security.next_page(browser) or url_for("account.profile")
-    response = _resume(waiting) if waiting else security.see_other(on)
+    response = resume(waiting) if waiting else security.see_other(on)
     if outcome.browser is not None:
         security.set_browser_cookie(response, at.settings, outcome.browser)
     return response
@@ -80,8 +90,12 @@ def go_on(waiting: Interaction | None, outcome: SignIn, browser: Browser) -> Res
 def delayed(wait: int) -> str:
     """Say how long to wait, in words."""
     if wait >= _DAY:
-        return DELAYED.format("a day")
-    return DELAYED.format(f"{wait} seconds" if wait > 1 else "a second")
+        return gettext(DELAYED)
+    return ngettext(
+        "There were too many tries. Wait a second and try again.",
+        "There were too many tries. Wait %(num)s seconds and try again.",
+        wait,
+    )
 
 
 def way(browser: Browser, waiting: Interaction | None) -> dict[str, Any]:
@@ -92,41 +106,69 @@ def way(browser: Browser, waiting: Interaction | None) -> dict[str, Any]:
     return security.way_on(browser, on) if on else {}
 
 
-@blueprint.post("/login/account")
-def choose() -> Response:
-    """Go on with an account that is signed in here already."""
-    browser = context.browser()
-    waiting = _load(browser)
-    if browser is None or waiting is None:
-        return security.lost_interaction()
-    security.check_form("account", browser, _id(waiting))
-    sid = request.form.get("sid", "")
-    if all(session.sid != sid for session in context.sessions()):
-        abort(403)
-    interaction.choose(context.server(), waiting, sid)
-    return _resume(waiting)
+def resume(waiting: Interaction) -> Response:
+    """Lead back to the request that waits."""
+    return security.see_other(url_for("authorize.resume", interaction=waiting.interaction_id))
+
+
+def client_of(waiting: Interaction | None) -> object:
+    """Return what this page says of the application that waits, and let its forms lead there."""
+    if waiting is None:
+        return None
+    security.allow_form_target(waiting.request.redirect_uri)
+    return client_view(waiting.client, waiting.request.redirect_uri)
 
 
 def _load(browser: Browser | None) -> Interaction | None:
-    return interaction.load(context.server(), request.args.get("interaction", ""), browser.id) if browser else None
+    return context.waiting() if browser else None
 
 
 def _id(waiting: Interaction | None) -> str:
     return waiting.interaction_id if waiting else ""
 
 
-def _resume(waiting: Interaction) -> Response:
-    return security.see_other(url_for("authorize.resume", interaction=waiting.interaction_id))
+def _elsewhere(browser: Browser, waiting: Interaction) -> Response | None:
+    """Return the way to what the request needs, where that is not a sign-in."""
+    step = interaction.step(context.server(), waiting, context.sessions())
+    if step == "select_account" or (step == "login" and _may_know(browser, waiting)):
+        return security.see_other(url_for("chooser.show", **way(browser, waiting)))
+    return None if step == "login" else resume(waiting)
 
 
-def _hint(waiting: Interaction | None) -> str:
-    """Return the name to begin with: of the account that has to prove itself again, or the application's guess."""
-    if "again" in request.args and context.sessions():
-        return context.sessions()[0].username
+def _may_know(browser: Browser, waiting: Interaction) -> bool:
+    """Say whether there is an account to choose though nobody is signed in: its session was not used for too long."""
+    asked = "select_account" in waiting.request.prompt and waiting.sid is None
+    return asked and bool(sessions.idle_sessions(context.server(), browser))
+
+
+def _proving(waiting: Interaction | None) -> Session | None:
+    """Return who is signed in and has to prove it again."""
+    if "again" in request.args:
+        named = request.args.get("account")
+        return next((one for one in context.sessions() if one.sid == named), None) if named else context.account()
+    if waiting is None or "switch" in request.args:
+        return None
+    return interaction.account(waiting, context.sessions())
+
+
+def _guess(browser: Browser | None, waiting: Interaction | None, proving: Session | None) -> str:
+    """Return the name to begin with: of the account that was chosen, else the application's guess, else who is here."""
+    hint = _hint(browser, waiting)
+    if proving is None:
+        return hint
+    chosen = waiting is None or waiting.sid is not None or waiting.request.hinted_sub is not None
+    return proving.username if chosen or not hint else hint
+
+
+def _hint(browser: Browser | None, waiting: Interaction | None) -> str:
+    """Return the name of an account that was chosen, though signed out, or the application's guess."""
+    named = request.args.get("account")
+    if named and browser is not None:
+        idle = sessions.idle_sessions(context.server(), browser)
+        return next((one.username for one in idle if one.sid == named), "")
     if waiting is None or "switch" in request.args:
         return ""
-    session = interaction.account(waiting, context.sessions())
-    return session.username if session else (waiting.request.login_hint or "")[: login.MAX_NAME]
+    return (waiting.request.login_hint or "")[: login.MAX_NAME]
 
 
 def _refused(browser: Browser, waiting: Interaction | None, username: str, wait: int) -> Response:
@@ -138,34 +180,26 @@ def _refused(browser: Browser, waiting: Interaction | None, username: str, wait:
 
 
 def _form(
-    browser: Browser, waiting: Interaction | None, *, username: str, problem: str | None = None, status: int = 200
+    browser: Browser,
+    waiting: Interaction | None,
+    *,
+    username: str,
+    problem: str | None = None,
+    status: int = 200,
+    may_remember: bool | None = None,
 ) -> Response:
-    client, on = _client(waiting), security.next_page(browser)
+    offered = "may_remember" in request.form if may_remember is None else may_remember
+    on = security.next_page(browser)
     page = render_template(
         "login.html",
-        client=client,
+        client=client_of(waiting),
+        may_remember=offered and context.server().settings.sessions.remember_seconds > 0,
+        remember="remember" in request.form,
         way=security.way_on(browser, on) if on else {},
         token=security.form_token("login", browser, _id(waiting)),
         interaction=_id(waiting) or None,
         username=username,
         problem=problem,
+        new_account="again" not in request.args and (waiting is None or waiting.request.hinted_sub is None),
     )
     return make_response(page, status)
-
-
-def _accounts(browser: Browser, waiting: Interaction) -> Response:
-    page = render_template(
-        "select_account.html",
-        client=_client(waiting),
-        token=security.form_token("account", browser, _id(waiting)),
-        interaction=_id(waiting),
-        sessions=context.sessions(),
-    )
-    return make_response(page)
-
-
-def _client(waiting: Interaction | None) -> object:
-    if waiting is None:
-        return None
-    security.allow_form_target(waiting.request.redirect_uri)
-    return client_view(waiting.client, waiting.request.redirect_uri)

@@ -9,11 +9,12 @@ from authserver.clock import MINUTE, now
 from authserver.crypto import new_id
 from authserver.identity import sessions
 from authserver.identity.sessions import Browser
+from authserver.language import N_, tags
 from authserver.oauth import errors
 from authserver.oauth.parameters import read_query
 from authserver.oidc import end_session
 from authserver.records import Session
-from authserver.web import context, posted, security
+from authserver.web import context, language, posted, security
 from authserver.web.client import client_view
 from authserver.web.errors import error_page
 
@@ -21,7 +22,7 @@ blueprint = Blueprint("logout", __name__)
 
 _POSTED: Final = "posted-logout"
 _TOLD: Final = "logout-frames"
-_HINT: Final = "Go back to the application, or sign out here."
+_HINT: Final = N_("Go back to the application, or sign out here.")
 
 
 @blueprint.get(end_session.PATH)
@@ -35,7 +36,9 @@ def start() -> Response:
         sent = read_query(query, end_session.PARAMETERS)
         if sent.repeated:
             raise errors.InvalidRequest(errors.REPEATED)
-        found = end_session.check(at, sent.data, signed_in)
+        language.wish(tags(sent.data.get("ui_locales", "")))
+        idle = sessions.idle_sessions(at, browser) if browser and "id_token_hint" in sent.data else ()
+        found = end_session.check(at, sent.data, signed_in, idle)
     except errors.OAuth2Error:
         return error_page("invalid_request", errors.MALFORMED, errors.ASK_DEVELOPER)
     except end_session.InvalidLogout as error:
@@ -43,8 +46,9 @@ def start() -> Response:
     if found.needs_confirmation and browser is not None:
         client = client_view(found.client, "") if found.client else None
         token = security.form_token("logout", browser, _about(signed_in))
-        return make_response(render_template("logout.html", client=client, sessions=signed_in, token=token))
-    return _end(browser, found.sessions, found.location)
+        page = render_template("logout.html", client=client, sessions=signed_in, token=token, wish=language.handed_on())
+        return make_response(page)
+    return end(browser, found.sessions, found.location)
 
 
 @blueprint.post(end_session.PATH)
@@ -58,9 +62,9 @@ def confirm() -> Response:
     """End the sessions of this browser."""
     browser, signed_in = context.browser(), context.sessions()
     if browser is None or not signed_in:
-        return security.see_other(url_for("logout.done"))
+        return security.see_other(url_for("logout.done", **language.handed_on()))
     security.check_form("logout", browser, _about(signed_in))
-    return _end(browser, signed_in, None)
+    return end(browser, signed_in, None)
 
 
 @blueprint.get("/logged-out")
@@ -74,14 +78,15 @@ def done() -> Response:
     return make_response(render_template("logging_out.html", frames=frames, location=location, nonce=nonce))
 
 
-def _end(browser: Browser | None, ended: tuple[Session, ...], location: str | None) -> Response:
-    at, after = context.server(), location or url_for("logout.done")
+def end(browser: Browser | None, ended: tuple[Session, ...], location: str | None) -> Response:
+    """End sessions of this browser, tell the clients that are told by frames, and go on."""
+    at, after = context.server(), location or url_for("logout.done", **language.handed_on())
     if browser is None or not ended:
         return security.see_other(after)
     frames = [frame for told in at.registry.LOGOUT_FRAMES for frame in told(at, ended)]
-    sessions.end(at, ended, "logout")
+    sessions.sign_out(at, browser, ended, "logout")
     if frames:
-        after = url_for("logout.done", told=_keep(browser, frames, after))
+        after = url_for("logout.done", told=_keep(browser, frames, after), **language.handed_on())
     response = security.see_other(after)
     security.set_browser_cookie(response, at.settings, sessions.renew_cookie(at, browser))
     return response

@@ -7,6 +7,7 @@ from flask import Blueprint, Response, abort, make_response, render_template, re
 from authserver.identity import login
 from authserver.identity.login import Half
 from authserver.identity.sessions import Browser
+from authserver.language import N_
 from authserver.oidc import interaction
 from authserver.oidc.interaction import Interaction
 from authserver.records import Session
@@ -16,16 +17,15 @@ from authserver.web.login import delayed, go_on, way
 
 blueprint = Blueprint("second_factor", __name__, url_prefix="/login")
 
-REFUSED: Final = "This code is not right, or was used before. Wait for the next one and try again."
-REFUSED_RECOVERY: Final = "This recovery code is not right, or was used before."
-EMPTY: Final = "Enter a code."
+REFUSED: Final = N_("This code is not right, or was used before. Wait for the next one and try again.")
+REFUSED_RECOVERY: Final = N_("This recovery code is not right, or was used before.")
+EMPTY: Final = N_("Enter a code.")
 
 
 @blueprint.get("/second-factor")
 def show() -> Response:
     """Ask for a code of whoever has got half way in this browser, or has to step up."""
-    browser = context.browser()
-    waiting = _load(browser)
+    browser, waiting = context.browser(), context.waiting()
     if browser is None or (waiting is None and "interaction" in request.args):
         return security.lost_interaction()
     who = _who(browser, waiting)
@@ -35,8 +35,7 @@ def show() -> Response:
 @blueprint.post("/second-factor")
 def submit() -> Response:
     """Take a code."""
-    at, browser = context.server(), context.browser()
-    waiting = _load(browser)
+    at, browser, waiting = context.server(), context.browser(), context.waiting()
     if browser is None or (waiting is None and "interaction" in request.args):
         return security.lost_interaction()
     who = _who(browser, waiting)
@@ -59,8 +58,7 @@ def submit() -> Response:
 @blueprint.get("/offer")
 def offer() -> Response:
     """Say that the application wishes for a second factor, to somebody who has none."""
-    browser = context.browser()
-    waiting = _load(browser)
+    browser, waiting = context.browser(), context.waiting()
     if browser is None or waiting is None:
         return security.lost_interaction()
     session = interaction.account(waiting, context.sessions())
@@ -79,8 +77,7 @@ def offer() -> Response:
 @blueprint.post("/offer")
 def decline() -> Response:
     """Go on without a second factor."""
-    at, browser = context.server(), context.browser()
-    waiting = _load(browser)
+    at, browser, waiting = context.server(), context.browser(), context.waiting()
     if browser is None or waiting is None:
         return security.lost_interaction()
     session = interaction.account(waiting, context.sessions())
@@ -92,10 +89,6 @@ def decline() -> Response:
     if interaction.step(at, waiting, context.sessions()) == "offer":
         interaction.go_on_without(at, waiting, session)
     return _resume(waiting)
-
-
-def _load(browser: Browser | None) -> Interaction | None:
-    return interaction.load(context.server(), request.args.get("interaction", ""), browser.id) if browser else None
 
 
 def _who(browser: Browser, waiting: Interaction | None) -> Half | Session | None:

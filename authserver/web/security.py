@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 from flask import Flask, Response, abort, g, request
 
 from authserver.crypto import b64, same
-from authserver.identity.sessions import Browser, cookie_name
+from authserver.identity.sessions import Browser, cookie_name, mark_name, mark_of
+from authserver.language import N_
 from authserver.redirects import origin_of
 from authserver.settings import Settings
 from authserver.web.context import server
@@ -105,17 +106,11 @@ def see_other(location: str) -> Response:
 
 
 def set_browser_cookie(response: Response, settings: Settings, browser: Browser) -> None:
-    """Give the browser its name (DECISIONS, Names in the browser)."""
+    """Give the browser its name (DECISIONS, Names in the browser): until it is closed, or for as long as it is kept."""
     g.browser_told = browser
-    response.set_cookie(
-        cookie_name(settings),
-        browser.cookie,
-        max_age=settings.sessions.absolute_seconds,
-        path="/",
-        secure=settings.issuer.startswith("https:"),
-        httponly=True,
-        samesite="Lax",
-    )
+    _set_cookie(response, settings, cookie_name(settings), browser.cookie, browser.seconds or None)
+    if browser.kept:
+        _set_cookie(response, settings, mark_name(settings), mark_of(server().sealer, browser), None)
 
 
 def form_token(form: str, browser: Browser, about: str = "") -> str:
@@ -151,10 +146,17 @@ def lost_interaction() -> Response:
     """Show that a sign-in cannot go on: expired, unknown, or of another browser."""
     return error_page(
         "interaction_lost",
-        "This sign-in is not open any more.",
-        "It took too long, was started in another browser, or your browser keeps no cookies. "
-        "Go back to the application and start again.",
+        N_("This sign-in is not open any more."),
+        N_(
+            "It took too long, was started in another browser, or your browser keeps no cookies. "
+            "Go back to the application and start again."
+        ),
     )
+
+
+def _set_cookie(response: Response, settings: Settings, name: str, value: str, max_age: int | None) -> None:
+    secure = settings.issuer.startswith("https:")
+    response.set_cookie(name, value, max_age=max_age, path="/", secure=secure, httponly=True, samesite="Lax")
 
 
 def _from_here() -> bool:

@@ -10,8 +10,10 @@ from typing import Final
 
 from flask import Blueprint, Flask, Response, abort, g, request
 
+from authserver.clock import SECOND, now
 from authserver.identity.sessions import Browser, cookie_name, live_sessions
 from authserver.oidc import session_management
+from authserver.records import Session
 from authserver.settings import Settings
 from authserver.store.errors import StoreError
 from authserver.web import context
@@ -61,26 +63,38 @@ def keep(app: Flask) -> None:
 
     @app.after_request
     def tell(response: Response) -> Response:
-        browser: Browser | None = g.get("browser_told") or context.browser()
+        told: Browser | None = g.get("browser_told")
+        browser = told or context.browser()
         if browser is None or request.endpoint in {"static", f"{blueprint.name}.frame"}:
             return response
         at = context.server()
         try:
-            state = session_management.browser_state(at, live_sessions(at, browser), browser.id)
+            sessions = live_sessions(at, browser)
         except StoreError:
             return response
-        if request.cookies.get(state_cookie(at.settings)) != state:
-            _set(response, at.settings, state)
+        state = session_management.browser_state(at, sessions, browser.id)
+        if told or request.cookies.get(state_cookie(at.settings)) != state:
+            _set(response, at.settings, state, _seconds_true(sessions))
         return response
 
 
-def _set(response: Response, settings: Settings, state: str) -> None:
+def _seconds_true(sessions: tuple[Session, ...]) -> int | None:
+    """Return how long a state holds; None: until the browser is closed, as it forgets somebody then.
+
+    A page that asks after that is not told of yesterday.
+    """
+    if not sessions or not all(session.remembered_at for session in sessions):
+        return None
+    return max((min(session.expires_at for session in sessions) - now()) // SECOND, 1)
+
+
+def _set(response: Response, settings: Settings, state: str, lasts: int | None) -> None:
     secure = settings.issuer.startswith("https:")
     # Read in a frame on another site, by our script, so neither SameSite nor HttpOnly; it opens nothing.
     response.set_cookie(
         state_cookie(settings),
         state,
-        max_age=settings.sessions.absolute_seconds,
+        max_age=lasts,
         path="/",
         secure=secure,
         httponly=False,

@@ -7,7 +7,7 @@ import pytest
 
 from authserver.identity import second_factor, sessions
 from authserver.identity.passwords import TooBusy
-from authserver.records import User
+from authserver.records import Event, User
 from pytest_authserver import AuthServer
 from pytest_authserver.server import PASSWORD
 from tests.api.conftest import Manager
@@ -42,6 +42,19 @@ def test_an_account_is_added_and_can_sign_in(authserver: AuthServer, manager: Ma
     assert _signs_in(authserver, User(shown["sub"], "dora"), PASSWORD)
     assert_refused(manager("POST", "/users", username="Dora"), "conflict", 409)
     assert_refused(manager("POST", "/users", username="other", email="DORA@people.test"), "conflict", 409)
+
+
+def test_an_address_from_the_sign_up_page_is_confirmed(authserver: AuthServer, manager: Manager):
+    name = f"erin-{secrets.token_hex(4)}"
+    users = authserver.store.users
+    users.add(User(f"sub-{name}", name, unconfirmed_email=f"{name}@people.test"), None, Event("user.signed_up"))
+    shown = manager.good("GET", "/user", {"login": name})
+    assert (shown["email"], shown["unconfirmed_email"]) == (None, f"{name}@people.test")
+    answer = manager("POST", "/user/confirm-email", sub=shown["sub"])
+    assert answer.status_code == 200
+    assert answer.json() == manager.good("GET", "/user", {"login": f"{name}@people.test"})
+    assert answer.json()["email_verified"] is True
+    assert_refused(manager("POST", "/user/confirm-email", sub=shown["sub"]), "invalid_request")
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from authserver.identity.passwords import KIND, Passwords
-from authserver.records import Credential, Event
+from authserver.records import Credential, Event, User
 from authserver.settings import Settings
 from authserver.store import Store
 from tests.cli.conftest import Run
@@ -46,6 +46,14 @@ def test_claims_come_from_a_file(run: Run, tmp_path: Path):
 def test_a_taken_name_is_a_sentence(run: Run):
     run("user", "add", "alice")
     assert "user name" in run("user", "add", "ALICE", status=1).stderr
+
+
+def test_an_address_from_the_sign_up_page_is_confirmed(run: Run, store: Store):
+    store.users.add(User("sub-carol", "carol", unconfirmed_email="carol@people.test"), None, Event("user.signed_up"))
+    assert run("user", "confirm-email", "carol").stdout == "confirmed carol@people.test\n"
+    shown = json.loads(run("user", "show", "carol@people.test", "--json").stdout)
+    assert (shown["email"], shown["email_verified"], shown["unconfirmed_email"]) == ("carol@people.test", True, None)
+    assert "no address" in run("user", "confirm-email", "carol", status=1).stderr
 
 
 def test_an_account_is_switched_off_and_on(run: Run):

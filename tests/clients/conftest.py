@@ -26,7 +26,7 @@ Visit = Callable[[AuthServer], Answer]
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if item.path.parent == Path(__file__).parent:
+        if Path(__file__).parent in item.path.parents:
             item.add_marker("clients")
 
 

@@ -132,4 +132,7 @@ def test_members_of_extensions_are_taken_and_checked(register: Register):
 
 def test_names_for_people_may_carry_a_language(register: Register):
     assert register(**{"client_name#de": "Notizen"})["client_name#de"] == "Notizen"
-    assert "unknown member" in refusal(register, **{"scope#de": "a"}).description
+    for name in ("scope#de", "client_name#", "client_name#d", "client_name#de_CH", "contacts#de"):
+        assert "unknown member" in refusal(register, **{name: "a"}).description
+    twice = refusal(register, **{"client_name#de": "Notizen", "client_name#De": "Merkzettel"})
+    assert twice.description.startswith("client_name must be there once in a language")

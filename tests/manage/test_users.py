@@ -1,5 +1,6 @@
 """Accounts as administrators handle them."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -20,6 +21,29 @@ def test_an_account_is_found_by_name_address_and_sub(store: Store):
         assert users.existing(store, name).sub == alice.sub
     with pytest.raises(ManageError, match="no account"):
         users.existing(store, "bob")
+
+
+def test_a_sub_means_its_account_whatever_others_call_themselves(store: Store):
+    alice = users.make_user("alice")
+    users.add(store, alice, None, actor="test")
+    users.add(store, users.make_user(alice.sub.upper()), None, actor="test")
+    assert users.existing(store, alice.sub).username == "alice"
+
+
+def test_an_address_is_confirmed_once_and_for_one_account(store: Store):
+    for name in ("carol", "dan"):
+        user = replace(users.make_user(name), unconfirmed_email="c@people.test")
+        users.add(store, user, None, actor="test")
+    shown = users.describe(users.existing(store, "carol"))
+    assert (shown["email"], shown["unconfirmed_email"]) == (None, "c@people.test")
+    users.confirm_email(store, users.existing(store, "carol"), actor="test")
+    carol = users.existing(store, "C@people.test")
+    assert (carol.username, carol.email_verified, carol.unconfirmed_email) == ("carol", True, None)
+    with pytest.raises(ManageError, match="no address"):
+        users.confirm_email(store, carol, actor="test")
+    with pytest.raises(ManageError, match="there already"):
+        users.confirm_email(store, users.existing(store, "dan"), actor="test")
+    assert users.existing(store, "dan").unconfirmed_email == "c@people.test"
 
 
 def test_sub_is_random_and_no_name(store: Store):
@@ -54,6 +78,11 @@ def test_claims_may_bring_the_address_and_its_state():
     assert (alice.email, alice.email_verified, dict(alice.claims)) == ("a@people.test", True, {"name": "Alice"})
 
 
+def test_claims_may_be_said_in_several_languages():
+    claims = {"name": "Hanako Yamada", "name#ja-Hani-JP": "山田花子"}
+    assert dict(users.make_user("hanako", claims=claims).claims) == claims
+
+
 @pytest.mark.parametrize(
     "claims",
     [
@@ -62,6 +91,11 @@ def test_claims_may_bring_the_address_and_its_state():
         {"acr": "x"},
         {"cnf": {}},
         {"_claim_names": {"credit": "bank"}},
+        {"sub#de": "x"},
+        {"name#de": "Alice, aber nur auf Deutsch"},
+        {"name": "Alice", "name#de": "Alice", "name#DE": "Alicia"},
+        {"birthdate": "1990-01-31", "birthdate#de": "31.1.1990"},
+        {"email": "a@people.test", "email#de": "b@people.test"},
         {"email": "other@people.test"},
         {"email_verified": "yes"},
         {"text": "x" * 33_000},

@@ -314,9 +314,9 @@ def test_people_are_shown_the_host_and_asked_in_every_session_8_5(at: AuthServer
     web.pages[ID] = document(client_name="Your Bank")
     browser, request = at.browser(), at.request(client_at(), at.pkce())
     page = browser.visit_request(request)
-    assert f'id="client-host"><bdi>{HOST}</bdi>' in page.text
+    assert f'id="client-host"><bdi dir="ltr">{HOST}</bdi>' in page.text
     page = browser.log_in(page, "alice", PASSWORD)
-    assert f"<h1><bdi>Your Bank</bdi> of <bdi>{HOST}</bdi> asks for access</h1>" in page.text
+    assert f'<h1><bdi>Your Bank</bdi> of <bdi dir="ltr">{HOST}</bdi> asks for access</h1>' in page.text
     assert 'id="unverified"' in page.text
     code_of(browser.allow(page))
     code_of(browser.visit_request(at.request(client_at(), at.pkce())))

@@ -86,9 +86,13 @@ def test_the_metadata_is_silent_about_what_is_off(authserver: AuthServer, tmp_pa
     names = {module.__name__ for module in _modules(switch)}
     grants = {grant.GRANT_TYPE for grant in registry.GRANTS if grant.__module__ in names}
     kinds = {name for name, answer in registry.RESPONSE_TYPES if answer.__module__ in names}
-    assert announced or grants or kinds
+    prompts = {value for value, step in registry.PROMPTS if step.__module__ in names}
+    # What only pages of ours use is announced to nobody.
+    places = {path for _, path, _, respond in registry.ENDPOINTS if respond.__module__ in names}
+    assert announced or grants or kinds or prompts or places
     assert (grants | grants_of(kinds) - {CODE}).isdisjoint(off["grant_types_supported"])
     assert kinds.isdisjoint(off["response_types_supported"])
+    assert prompts.isdisjoint(off["prompt_values_supported"])
     # What others say of it, too, is a plain "no" (OpenID Connect Discovery 1.0, 3).
     assert not any(off.get(name) for name in announced)
 

@@ -247,3 +247,12 @@ def test_an_issuer_that_is_not_well_described_is_refused_at_start(changes: dict[
         load_settings(issuer="https://login.example", trusted_issuers=[trusted])
     with pytest.raises(SettingsError, match="once"):
         load_settings(issuer="https://login.example", trusted_issuers=[good, good])
+
+
+def test_names_that_people_choose_for_themselves_are_no_issuers_to_tell():
+    good = {"issuer": IDP, "typ": "jwt", "jwks_uri": f"{IDP}/jwks"}
+    at: dict[str, Any] = {"issuer": "https://login.example", "features": {"signup": True}}
+    for account in ("sub", "email"):
+        load_settings(**at, trusted_issuers=[{**good, "account": account}])
+    with pytest.raises(SettingsError, match="FEATURES__SIGNUP"):
+        load_settings(**at, trusted_issuers=[{**good, "account": "username"}])

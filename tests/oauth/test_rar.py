@@ -219,7 +219,7 @@ def test_a_person_is_asked_each_time_and_reads_it_in_words_4(at: AuthServer, ali
     for words in (
         "At <bdi>First Bank</bdi>",
         "Pay <strong><bdi>123.50</bdi></strong> <strong><bdi>EUR</bdi></strong> to <strong><bdi>Merchant A",
-        "<dt>Creditor iban</dt><dd><bdi>DE02100100109307118603",
+        "<dt><bdi>Creditor iban</bdi></dt><dd><bdi>DE02100100109307118603",
         "Work on files: <strong><bdi>read, write",
     ):
         assert words in page.text, words

@@ -1,10 +1,14 @@
 """Redirection endpoint (RFC 6749 3.1.2; RFC 9700 2.1, 4.1.3; RFC 8252 7)."""
 
+from urllib.parse import urljoin
+
+import httpx2
 import pytest
 
 from authserver.manage.errors import InvalidMetadata
 from authserver.records import User
-from pytest_authserver import AuthServer, RegisteredClient
+from pytest_authserver import AuthServer, Browser, Page, RegisteredClient
+from pytest_authserver.server import PASSWORD
 from tests.world import ask, assert_shown, code_of
 
 REGISTERED = "https://app.test/cb"
@@ -220,3 +224,50 @@ def test_what_could_never_be_answered_safely_is_not_registered(authserver: AuthS
     with pytest.raises(InvalidMetadata) as refused:
         authserver.client(redirect_uris=[redirect_uri])
     assert refused.value.error == "invalid_redirect_uri"
+
+
+# RFC 6749 Appendix A, RFC 9700 4.12: how the answer is sent there.
+
+
+@pytest.mark.parametrize(
+    "state", ["a\r\nSet-Cookie: x=y", "a\nb", "a\0b", "\t", "%0d%0aX: y", "\N{SNOWMAN}\u2028", "a#b&c=d?e"]
+)
+@pytest.mark.parametrize("refused", [False, True])
+def test_what_comes_back_stays_one_value_of_one_line(
+    authserver: AuthServer, app: RegisteredClient, alice: User, state: str, *, refused: bool
+):
+    page = ask(authserver, app, alice, state=state, **({"scope": "api:read\r\nX-Injected: 1"} if refused else {}))
+    assert page.location is not None
+    assert page.location.isascii()
+    assert page.location.isprintable()
+    assert page.callback.keys() == {"state", "iss", *({"error", "error_description"} if refused else {"code"})}
+    assert page.callback["state"] == state
+    assert {"x-injected", "x"}.isdisjoint(page.headers)
+    assert "x=y" not in page.headers.get("set-cookie", "")
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+def test_whoever_posts_a_password_or_a_yes_is_sent_on_by_303_and_posts_it_to_nobody_else_9700_4_12(
+    authserver: AuthServer, alice: User, *, trusted: bool
+):
+    client = authserver.client(trusted=trusted)
+    browser = authserver.browser()
+    page = browser.visit_request(authserver.request(client, authserver.pkce()))
+    posted = [_post(browser, page, "login-submit", username=alice.username, password=PASSWORD)]
+    if not trusted:
+        posted.append(_post(browser, browser.visit(posted[0].headers["location"]), "consent-allow"))
+    assert [answer.status_code for answer in posted] == [303] * len(posted)
+    ways = [answer.headers["location"] for answer in posted]
+    # Neither form is answered by the way to the client: a page of our own is between them.
+    assert all(way.startswith("/authorize/resume?") for way in ways)
+    end = browser.visit(ways[-1])
+    assert (end.status, str(end.location).partition("=")[0]) == (303, f"{client.redirect_uri}?code")
+
+
+def _post(browser: Browser, page: Page, button: str, **values: str) -> httpx2.Response:
+    """Send a form and follow nothing."""
+    form = page.form(button)
+    pressed = dict([form.buttons[button]] if form.buttons[button][0] else [])
+    head = {"Origin": browser.origin, "Sec-Fetch-Site": "same-origin"}
+    url = urljoin(page.url, form.action or page.url)
+    return browser.http.post(url, data={**form.fields, **values, **pressed}, headers=head, follow_redirects=False)

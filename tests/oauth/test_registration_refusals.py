@@ -112,6 +112,11 @@ def test_ordinary_redirect_uris_are_taken(anybody: AuthServer, uri: str):
         {"client_name": "Your\u034f Bank"},
         {"client_name": "x" * 600},
         {"client_name#de": "x\ny"},
+        {"client_name#de": "Notizen", "client_name#DE": "Merkzettel"},
+        {f"client_name#x{chr(97 + number)}": "Notes" for number in range(21)},
+        {"client_uri#de": "javascript:alert(1)"},
+        {"logo_uri#de": "http://client.test/logo.png"},
+        {"tos_uri#fr-CA": ""},
         {"client_uri": "javascript:alert(1)"},
         {"logo_uri": "data:image/png;base64,x"},
         {"policy_uri": "http://client.test/"},
@@ -128,7 +133,7 @@ def test_ordinary_redirect_uris_are_taken(anybody: AuthServer, uri: str):
         {"post_logout_redirect_uris": "https://client.test/bye"},
         {"require_pushed_authorization_requests": "yes"},
     ],
-    ids=range(42),
+    ids=range(47),
 )
 def test_metadata_that_cannot_be_is_refused_3_2_2(anybody: AuthServer, metadata: dict[str, Any]):
     assert refusal(anybody, **metadata) == "invalid_client_metadata"

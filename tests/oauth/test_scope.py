@@ -30,6 +30,16 @@ def test_an_unknown_value_is_ignored(authserver: AuthServer, client: RegisteredC
     assert _granted(authserver, client, alice, scope="openid unheard-of https://x.test/y api:read") == "openid api:read"
 
 
+def test_the_page_shows_what_is_granted_and_no_more(authserver: AuthServer, alice: User):
+    asking, pkce, browser = authserver.client(scope="openid email"), authserver.pkce(), authserver.browser(alice)
+    page = browser.visit_request(authserver.request(asking, pkce, scope="openid unheard-of email"))
+    assert "e-mail address" in page.text
+    assert "unheard-of" not in page.text
+    sent = {"grant_type": "authorization_code", "code": code_of(browser.allow(page)), "code_verifier": pkce.verifier}
+    tokens = authserver.token(asking, **sent).json()
+    assert tokens["scope"] == authserver.introspect(asking, tokens["access_token"])["scope"] == "openid email"
+
+
 def test_a_known_value_that_the_client_may_not_have_is_refused(authserver: AuthServer, alice: User):
     narrow = authserver.client(scope="openid api:read", trusted=True)
     for scope in ("openid api:write", "openid profile", "other:read"):

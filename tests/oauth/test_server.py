@@ -160,6 +160,8 @@ def test_the_steps_of_authorization_run_in_this_order():
         "step_up.acr_values",
         "authentication_request.hints",
         "claims_request.check",
+        "claims_locales.check",
+        "user_registration.check",
         "hybrid.check",
         "id_token.check_key",
     ]

@@ -64,6 +64,15 @@ def test_wishes_are_never_an_error(
     assert _is_login(ask(authserver, client, **wishes))
 
 
+def test_five_thousand_wishes_are_as_good_as_none(authserver: AuthServer, client: RegisteredClient):
+    many = "x " * 5000
+    request = authserver.request(client, authserver.pkce(), ui_locales=many)
+    browser = authserver.browser()
+    answer = browser.http.post("/authorize", data={**request, "claims_locales": "../../../etc/passwd"})
+    assert answer.status_code == 303
+    assert _is_login(browser.visit(answer.headers["location"]))
+
+
 def test_the_order_of_parameters_and_scopes_means_nothing(
     authserver: AuthServer, client: RegisteredClient, alice: User
 ):
@@ -188,6 +197,21 @@ def test_max_age_zero_asks_for_the_password_again(authserver: AuthServer, client
     interaction = page.url.partition("interaction=")[2]
     assert _is_login(browser.visit(f"/authorize/resume?interaction={interaction}"))
     assert _auth_time(authserver, client, browser.log_in(page, "alice", PASSWORD), pkce.verifier)
+
+
+def test_a_sign_in_that_was_too_old_is_not_made_younger_by_going_on(
+    authserver: AuthServer, client: RegisteredClient, alice: User
+):
+    browser, pkce = authserver.browser(alice), authserver.pkce()
+    with authserver.later(5):
+        page = browser.visit_request(authserver.request(client, pkce, max_age="1"))
+        interaction = page.url.partition("interaction=")[2]
+        for path in ("/authorize/resume", "/consent", "/login"):
+            assert _is_login(browser.visit(f"{path}?interaction={interaction}"))
+        answered = browser.log_in(page, "alice", PASSWORD)
+    # Once answered it is answered: the same page later begins nothing and gives no second code.
+    with authserver.later(8):
+        assert code_of(browser.visit(f"/authorize/resume?interaction={interaction}")) == code_of(answered)
 
 
 def test_a_sign_in_older_than_max_age_is_asked_for_again_and_a_younger_one_is_not(
@@ -322,7 +346,7 @@ def test_a_post_reads_its_body_alone(authserver: AuthServer, client: RegisteredC
         assert "location" not in answer.headers
 
 
-@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH"])
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "TRACE"])
 def test_other_methods_are_not_allowed(authserver: AuthServer, client: RegisteredClient, alice: User, method: str):
     answer = authserver.browser(alice).http.request(method, "/authorize", params=authserver.request(client))
     assert answer.status_code == 405

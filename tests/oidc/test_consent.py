@@ -1,5 +1,7 @@
 """Consent (OpenID Connect Core 1.0, 3.1.2.4, 11): when it is asked for, what it says, when it is remembered."""
 
+import re
+
 import pytest
 
 from authserver.clock import DAY, SECOND
@@ -211,6 +213,36 @@ def test_a_self_registered_client_that_calls_itself_otherwise_is_asked_about_aga
             code_of(browser.allow(page))
 
 
+# OWASP ASVS 10.7.1: after the client was changed.
+
+
+@pytest.mark.parametrize(
+    ("changes", "asks"),
+    [
+        ({"client_name": "Your Bank"}, True),
+        ({"logo_uri": "https://a.test/other.png"}, True),
+        ({"policy_uri": "https://a.test/other-policy"}, True),
+        ({"tos_uri": "https://a.test/terms"}, True),  # it had none
+        ({"client_name#de": "Ihre Bank"}, True),
+        ({"policy_uri": None}, True),
+        ({"client_name#fr": "Photos"}, False),  # a further translation
+        ({"logo_uri#en": "https://a.test/other.png"}, True),  # it had none in any language
+        ({"redirect_uris": ["https://a.test/cb", "https://a.test/new"]}, False),
+        ({"scope": "openid profile email"}, False),
+    ],
+)
+def test_a_client_that_is_shown_as_something_else_is_asked_about_again(
+    authserver: AuthServer, alice: User, changes: dict[str, object], *, asks: bool
+):
+    said = {"client_name": "Photos", "client_name#de": "Fotos", "policy_uri": "https://a.test/policy"}
+    members = {"redirect_uris": ["https://a.test/cb"], "scope": "openid profile", **said}
+    client, browser = authserver.client(**members), authserver.browser(alice)
+    _allow(authserver, browser, client)
+    clients.update(authserver.store, authserver.sealer, client.client_id, {**members, **changes}, actor="test")
+    authserver.server.forget()
+    assert _asks(_open(authserver, browser, client)) is asks
+
+
 # What it says.
 
 
@@ -218,7 +250,15 @@ def test_the_page_names_client_place_scopes_and_how_long(
     authserver: AuthServer, browser: Browser, asking: RegisteredClient
 ):
     page = _open(authserver, browser, asking, scope="openid profile api:read", resource=API)
-    for text in ("Asking", "a.test", "alice", "See your profile", "Use api:read", API, "While you are signed in"):
+    for text in (
+        "Asking",
+        "a.test",
+        "alice",
+        "See your profile",
+        "Use api:read",
+        API,
+        "Until you sign out in this browser",
+    ):
         assert text in page.text, text
     for text in ("See your e-mail address", "Use api:write", "while you are away"):
         assert text not in page.text, text
@@ -231,6 +271,71 @@ def test_names_of_clients_cannot_break_out_of_the_page(authserver: AuthServer, b
         assert "<script>alert" not in page.text
         assert "<img src=x" not in page.text
         assert "49" not in page.text.partition("asks for access")[0][-200:]
+
+
+def _marked(page: Page) -> tuple[list[str], list[str]]:
+    """Return what is new on a page, and what was allowed before."""
+    items = re.findall(r"<li[ >](.*?)</li>", page.text.partition("<form")[0], re.DOTALL)
+    new, known = ([item for item in items if mark in item] for mark in (">New<", "Allowed before"))
+    assert len(new) + len(known) in {0, len(items)}
+    return new, known
+
+
+def test_the_first_time_nothing_is_marked(authserver: AuthServer, browser: Browser, asking: RegisteredClient):
+    page = _open(authserver, browser, asking, scope="openid profile api:read", resource=API)
+    assert _marked(page) == ([], [])
+    assert "allowed-before" not in page.text
+
+
+def test_what_is_new_since_the_last_time_is_marked(authserver: AuthServer, browser: Browser, asking: RegisteredClient):
+    _allow(authserver, browser, asking, scope="openid api:read", resource=API)
+    page = _open(
+        authserver, browser, asking, scope="openid email api:read api:write other:read", resource=[API, OTHER_API]
+    )
+    new, known = _marked(page)
+    assert [next(text for text in ("e-mail", "api:write", "other:read") if text in item) for item in new] == [
+        "e-mail",
+        "api:write",
+        "other:read",
+    ]
+    assert ["api:read" in item for item in known] == [False, True]
+    assert "some of this before" in page.text
+    heading = page.text.partition(f"<bdi>{OTHER_API}</bdi>")[2].partition("</h2>")[0]
+    assert ">New<" in heading
+    page = browser.submit(page, "consent-allow")
+    again = _open(authserver, browser, asking, scope="openid email api:read", resource=API, prompt="consent")
+    assert _marked(again) == ([], [])
+    assert "all of this before" in again.text
+
+
+def test_all_is_new_where_other_things_were_allowed(authserver: AuthServer, browser: Browser, asking: RegisteredClient):
+    _allow(authserver, browser, asking, scope="profile")
+    page = _open(authserver, browser, asking, scope="email")
+    assert len(_marked(page)[0]) == 1
+    assert "other things before" in page.text
+
+
+def test_offline_access_is_marked_when_it_is_new(authserver: AuthServer, browser: Browser, asking: RegisteredClient):
+    _allow(authserver, browser, asking, scope="openid")
+    page = _open(authserver, browser, asking, scope="openid offline_access", prompt="consent")
+    facts = page.text.partition('class="facts"')[2]
+    assert "while you are away" in facts
+    assert ">New<" in facts
+    assert "some of this before" in page.text
+    browser.allow(page)
+    page = _open(authserver, browser, asking, scope="openid offline_access", prompt="consent")
+    assert ">New<" not in page.text
+
+
+def test_another_client_or_place_knows_nothing_of_it(
+    authserver: AuthServer, browser: Browser, asking: RegisteredClient
+):
+    _allow(authserver, browser, asking, scope="openid")
+    for page in (
+        _open(authserver, browser, asking, scope="openid", redirect_uri="https://b.test/cb"),
+        _open(authserver, browser, authserver.client(), scope="openid"),
+    ):
+        assert "allowed-before" not in page.text
 
 
 # 11: offline access.

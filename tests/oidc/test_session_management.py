@@ -147,6 +147,22 @@ def test_a_session_that_was_ended_elsewhere_is_seen_with_the_next_page_3_2(at: A
     assert kept(at, browser) != before
 
 
+def test_a_closed_browser_is_not_told_that_somebody_is_there_whom_it_has_forgotten_3_2(
+    at: AuthServer, client: RegisteredClient, anna: User
+):
+    berta, browser = at.user(f"berta-{secrets.token_hex(6)}"), at.browser()
+    for user, remember, lasts in ((anna, True, True), (berta, False, False), (berta, True, True), (anna, False, False)):
+        browser.log_in(browser.visit("/login?switch=1"), user.username, PASSWORD, remember=remember)
+        state = answer_of(at, browser, client)["session_state"]
+        assert is_unchanged(state, client, "https://client.test:8443", kept(at, browser))
+        cookies = {cookie.name: cookie for cookie in browser.http.cookies.jar}
+        assert cookies[state_cookie(at.settings)].discard is not lasts, user.username
+    browser.reopen()
+    assert kept(at, browser) is None
+    state = answer_of(at, browser, client)["session_state"]
+    assert is_unchanged(state, client, "https://client.test:8443", kept(at, browser))
+
+
 def test_the_cookie_is_for_scripts_and_the_sessions_one_is_not_3_2(tmp_path: Path):
     server = AuthServer(tmp_path, issuer="https://op.test", development=False, features={"session_management": True})
     anna = server.user()

@@ -1,26 +1,44 @@
 """The provider that the certification profiles are told of, and who lives there."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from authserver.records import User
 from pytest_authserver import AuthServer
 from tests.listener import KEYS
+from tests.openid.deployed import behind_nginx
+from tests.servers.fixtures import or_give_up
+
+SETTINGS: dict[str, Any] = {
+    "development": False,
+    "registration": {"mode": "open", "profile": "oidc"},
+    "features": {
+        "hybrid": True,
+        "session_management": True,
+        # These announce members of drafts and of our own, and the suite warns of every name that it does not know.
+        **dict.fromkeys(("revocation_events", "id_jag", "status_list"), False),
+    },
+    "outbound_allow": ("127.0.0.1",),
+    "outbound_ca_file": KEYS / "authority.pem",
+}
+DEPLOYED = "https"
+"""How the parameter of the provider is called where it is behind nginx."""
 
 
-@pytest.fixture(scope="session")
-def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AuthServer]:
-    """A provider at an https address, where anybody may register a client of the profile for OpenID."""
-    server = AuthServer(
-        tmp_path_factory.mktemp("provider"),
-        issuer="https://op.test",
-        development=False,
-        registration={"mode": "open", "profile": "oidc"},
-        features={"hybrid": True},
-        outbound_allow=("127.0.0.1",),
-        outbound_ca_file=KEYS / "authority.pem",
-    )
+@pytest.fixture(scope="session", params=["called", DEPLOYED])
+def provider(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AuthServer]:
+    """A provider at an https address, where anybody may register a client of the profile for OpenID.
+
+    Every module runs twice: called as a function, and over https behind nginx.
+    """
+    folder = tmp_path_factory.mktemp("provider")
+    if request.param == DEPLOYED:
+        with or_give_up() as stack:
+            yield stack.enter_context(behind_nginx(folder, **SETTINGS))
+        return
+    server = AuthServer(folder, issuer="https://op.test", **SETTINGS)
     yield server
     server.close()
 

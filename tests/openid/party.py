@@ -1,24 +1,36 @@
 """A client that registers itself, and checks of every answer what the certification suite checks of every answer."""
 
+import hashlib
 import math
+import re
 import secrets
 import time
+from base64 import urlsafe_b64encode
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 import httpx2
 
 from authserver.records import User
 from pytest_authserver import AuthServer, Browser, Page, RegisteredClient
+from pytest_authserver.server import PASSWORD
 from tests import verified
 from tests.registering import register
 from tests.world import assert_shown
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Page as Screen
+
 CB = "https://client.test/callback"
 INTERACTION = {"login_required", "interaction_required", "account_selection_required", "consent_required"}
 STANDARD = {"iss", "sub", "aud", "exp", "iat", "auth_time", "acr", "amr", "sid", "nonce", "at_hash", "c_hash", "s_hash"}
-_ALWAYS = {"state", "iss"}
+_ALWAYS = {"state", "iss", "session_state"}
+_SECRETS = {"client_secret_basic", "client_secret_post", "client_secret_jwt"}
+# RFC 6749 4.1.2.1 and 5.2: what "error" and "error_description" may be made of. RFC 6750 2.1: a token.
+_SENTENCE = re.compile(r"[\x20\x21\x23-\x5b\x5d-\x7e]+")
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 _OF_TYPE = {"code": {"code"}, "id_token": {"id_token"}, "token": {"access_token", "token_type", "expires_in", "scope"}}
 
 
@@ -63,7 +75,9 @@ class Party:
     def __init__(self, provider: AuthServer, variant: Variant, **metadata: Any) -> None:
         self.provider, self.variant = provider, variant
         kinds = {"response_types": [variant.response_type], "grant_types": list(variant.grant_types)}
+        assert_key_set(provider)
         self.registration = register(provider, **{"redirect_uris": [CB], **kinds, **metadata})
+        assert_registered(provider, self.registration)
         secret = self.registration.get("client_secret", "")
         self.redirect_uri: str = self.registration["redirect_uris"][0]
         self.client = RegisteredClient(self.registration["client_id"], secret, self.redirect_uri, self.registration)
@@ -99,8 +113,8 @@ class Party:
     def error(self, page: Page) -> str:
         """Return the error of a refused request, which tells of nothing else."""
         found = self.answer(page)
-        assert found.keys() <= _ALWAYS | {"error", "error_description"}
-        assert all(text.isascii() and text.isprintable() for text in found.values())
+        assert found.keys() <= {"state", "iss", "error", "error_description"}
+        assert all(_SENTENCE.fullmatch(text) for name, text in found.items() if name.startswith("error"))
         return found["error"]
 
     def redeem(self, answer: dict[str, str], **changes: Any) -> httpx2.Response:
@@ -120,14 +134,28 @@ class Party:
         asked = self.request(**parameters)
         return self.finish(browser.authorize(asked), asked)
 
+    def sign_in_on(self, screen: "Screen", user: User) -> dict[str, str]:
+        """Ask in a real browser, sign in and allow there; return the authorization response."""
+        screen.goto(f"{self.provider.issuer}/authorize?{urlencode(self.request(state='a state'))}")
+        screen.fill("#username", user.username)
+        screen.fill("#password", PASSWORD)
+        screen.click("#login-submit")
+        screen.click("#consent-allow")
+        screen.wait_for_url(f"{self.redirect_uri}?*")
+        return self.answer(Page(screen.url, 200, {}, "", location=screen.url), "a state")
+
     def finish(self, page: Page, asked: dict[str, Any], **more: Any) -> SignIn:
         """Redeem what came of a request, and check everything on the way."""
         answer = self.answer(page, asked.get("state"))
         assert answer.keys() <= _ALWAYS.union(*(_OF_TYPE[word] for word in asked["response_type"].split()))
+        assert ("state" in answer) is ("state" in asked)
         assert_random(answer["code"])
         response = self.redeem(answer, **more)
         tokens = assert_tokens(response)
         claims = self.claims(tokens["id_token"], asked)
+        assert claims["at_hash"] == half(tokens["access_token"])
+        assert claims.get("c_hash", half(answer["code"])) == half(answer["code"])
+        assert self.userinfo(tokens)["sub"] == claims["sub"]
         done = SignIn(answer, tokens, claims)
         if "id_token" in answer:
             done.front = self.claims(answer["id_token"], asked)
@@ -135,14 +163,15 @@ class Party:
         return done
 
     def claims(self, id_token: str, asked: dict[str, Any]) -> dict[str, Any]:
-        """Return the claims of an ID token that is good for this client and this request."""
+        """Return the claims of an ID token that is good for this client and this request, and tells no more."""
         claims = verified.read(self.provider, id_token, "RS256")
+        assert claims.keys() <= STANDARD
         assert (claims["iss"], claims["aud"]) == (self.provider.issuer, self.client.client_id)
         assert claims.get("nonce") == asked.get("nonce")
         assert "azp" not in claims
         assert 0 < len(claims["sub"]) <= 255
         assert claims["sub"].isascii()
-        assert claims["auth_time"] <= claims["iat"] < claims["exp"]
+        assert 0 < claims["auth_time"] <= claims["iat"] < claims["exp"]
         assert abs(claims["iat"] - time.time()) < 300
         assert claims["acr"]
         return claims
@@ -152,7 +181,15 @@ class Party:
         answer = self.provider.get("/userinfo", tokens["access_token"])
         assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
         told: dict[str, Any] = answer.json()
+        assert isinstance(told.get("updated_at", 0), int)
         return told
+
+    def leave(self) -> None:
+        """Delete the client, as the suite does in the end."""
+        path, token = self.registration["registration_client_uri"], self.registration["registration_access_token"]
+        with self.provider.http(headers={"Authorization": f"Bearer {token}"}) as http:
+            assert http.delete(path).status_code == 204
+            assert http.get(path).status_code == 401
 
     def browser(self, user: User | None = None) -> Browser:
         """Return a new browser, in which this user is signed in."""
@@ -169,7 +206,34 @@ def assert_tokens(response: httpx2.Response) -> dict[str, Any]:
     assert tokens["expires_in"] > 0
     for name in {"access_token", "refresh_token"} & tokens.keys():
         assert_random(tokens[name])
+        assert _TOKEN.fullmatch(tokens[name])
     return tokens
+
+
+def assert_key_set(provider: AuthServer) -> None:
+    """Check the published keys: each has a name of its own, and nothing of it is secret."""
+    place: str = provider.get("/.well-known/openid-configuration").json()["jwks_uri"]
+    keys = provider.get(place).json()["keys"]
+    assert keys
+    assert len({key["kid"] for key in keys}) == len(keys)
+    assert all({"d", "p", "q", "dp", "dq", "qi", "oth", "k"}.isdisjoint(key) for key in keys)
+    assert {key["kty"] for key in keys} <= {"RSA", "EC", "OKP"}
+
+
+def assert_registered(provider: AuthServer, registration: dict[str, Any]) -> None:
+    """Check a registration response: credentials that fit the method, and the way back (RFC 7591 3.2.1, RFC 7592 3)."""
+    assert "error" not in registration
+    assert registration["registration_client_uri"].startswith(f"{provider.issuer}/")
+    assert_random(registration["registration_access_token"])
+    has_secret = registration["token_endpoint_auth_method"] in _SECRETS
+    assert has_secret is ("client_secret" in registration) is ("client_secret_expires_at" in registration)
+    if has_secret:
+        assert_random(registration["client_secret"])
+
+
+def half(text: str) -> str:
+    """Return the left half of the SHA-256 of a text, as RS256 goes with it (OpenID Connect Core 3.1.3.6, 3.3.2.11)."""
+    return urlsafe_b64encode(hashlib.sha256(text.encode()).digest()[:16]).rstrip(b"=").decode()
 
 
 def assert_random(text: str) -> None:

@@ -1,19 +1,23 @@
 """Dynamic OP: clients that register themselves, with keys, redirect URIs and pages of their own."""
 
 import json
+import re
 import socket
 from collections.abc import Iterator
+from html import unescape
 from typing import Any
 
+import jwt
 import pytest
 
 from authserver.manage import keys
 from authserver.records import User
 from pytest_authserver import AuthServer
-from tests import assertions, request_objects
+from tests import assertions, drawing, request_objects
 from tests.listener import Listener, says, silent, tls
 from tests.openid.party import CB, Party, Variant, assert_page, assert_tokens
 from tests.registering import refusal
+from tests.world import assert_refused
 
 
 class Site:
@@ -65,7 +69,10 @@ def test_a_client_publishes_its_keys_and_changes_them(provider: AuthServer, bert
     done = party.finish(party.browser(berta).authorize(asked), asked, **prove(party, kid="first"))
     site.publish("/jwks", {"keys": [second]})
     again = {"grant_type": "refresh_token", "refresh_token": done.tokens["refresh_token"]}
-    assert_tokens(provider.post("/token", **again, **prove(party, assertions.OTHER_KEY, kid="second")))
+    fresh = assert_tokens(provider.post("/token", **again, **prove(party, assertions.OTHER_KEY, kid="second")))
+    # What the client no longer publishes proves nothing any more.
+    again["refresh_token"] = fresh["refresh_token"]
+    assert_refused(provider.post("/token", **again, **prove(party, kid="first")), "invalid_client", 401)
 
 
 # OIDCCEnsureRedirectUriInAuthorizationRequest
@@ -96,6 +103,18 @@ def test_what_dynamic_clients_look_for_is_announced(provider: AuthServer):
     assert document["registration_endpoint"] == f"{provider.issuer}/register"
 
 
+# OIDCCRegistrationLogoUri
+def test_the_login_page_shows_the_logo(provider: AuthServer, site: Site):
+    picture = drawing.png()
+    party = Party(provider, Variant(), client_name="Notebook", logo_uri=site.publish("/logo.png", picture))
+    page = party.browser().visit_request(party.request())
+    found = re.search(r'<img src="(/clients/logo[^"]+)"', page.text)
+    assert found is not None
+    assert "Notebook" in page.text
+    shown = provider.get(unescape(found[1]))
+    assert (shown.status_code, shown.headers["content-type"], shown.content) == (200, "image/png", picture)
+
+
 # OIDCCRegistrationPolicyUri, OIDCCRegistrationTosUri
 def test_the_login_page_leads_to_policy_and_terms(provider: AuthServer):
     links = {"policy_uri": "https://client.test/policy", "tos_uri": "https://client.test/terms"}
@@ -105,15 +124,16 @@ def test_the_login_page_leads_to_policy_and_terms(provider: AuthServer):
     assert all(f'href="{place}"' in page.text for place in links.values())
 
 
-# OIDCC3rdPartyInitLogin, OIDCC3rdPartyInitLoginNonHttps (3rd Party-Init OP)
-def test_where_others_may_start_a_login_is_registered_and_read_again(provider: AuthServer):
-    made = Party(provider, Variant(), initiate_login_uri="https://client.test/login").registration
-    assert made["initiate_login_uri"] == "https://client.test/login"
-    path = made["registration_client_uri"].removeprefix(provider.issuer)
-    read = provider.get(path, made["registration_access_token"])
-    assert (read.status_code, read.headers["content-type"]) == (200, "application/json")
-    assert read.json()["initiate_login_uri"] == "https://client.test/login"
-    assert refusal(provider, initiate_login_uri="http://client.test/login") == "invalid_client_metadata"
+# OIDCCRegistrationSectorUri, OIDCCRegistrationSectorBad
+def test_the_redirect_uris_of_a_sector_are_those_that_its_document_lists(provider: AuthServer, berta: User, site: Site):
+    place = site.publish("/sector.json", [CB, "https://other.test/callback"])
+    pairwise = {"sector_identifier_uri": place, "subject_type": "pairwise"}
+    parties = [
+        Party(provider, Variant(), redirect_uris=[uri], **pairwise) for uri in (CB, "https://other.test/callback")
+    ]
+    done = [each.sign_in(each.browser(berta)) for each in parties]
+    assert done[0].claims["sub"] == done[1].claims["sub"] != berta.sub
+    assert refusal(provider, redirect_uris=[CB, f"{CB}/more"], **pairwise) == "invalid_client_metadata"
 
 
 # OIDCCRequestUriUnsigned is skipped where "none" is not announced. OIDCCRequestUriSignedRS256
@@ -132,11 +152,19 @@ def test_a_signed_request_is_fetched_from_where_it_was_registered(provider: Auth
 
 
 # OIDCCServerRotateKeys
-def test_after_a_rotation_old_and_new_keys_are_published(provider: AuthServer):
-    before, settings = published(provider), provider.settings
+def test_after_a_rotation_the_new_key_signs_and_the_old_one_is_still_published(provider: AuthServer, berta: User):
+    before, settings, party = published(provider), provider.settings, Party(provider, Variant())
+    asked = party.request()
+    old = party.finish(party.browser(berta).authorize(asked), asked).tokens["id_token"]
     keys.rotate(provider.store, provider.sealer, settings, soon=True, compromised=False, actor="test")
     provider.server.keys.load()  # as every process does once in a while
     assert published(provider) > before
+    party.claims(old, asked)
+    with provider.later(600):
+        page = party.ask(party.browser(berta))
+        fresh = assert_tokens(party.redeem(party.answer(page)))["id_token"]
+        assert jwt.get_unverified_header(fresh)["kid"] in published(provider) - before
+        assert published(provider) > before
 
 
 def published(provider: AuthServer) -> set[str]:

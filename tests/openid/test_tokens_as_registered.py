@@ -7,16 +7,14 @@ import pytest
 
 from pytest_authserver import AuthServer, RegisteredClient
 from tests import encrypted, verified
-from tests.registering import CB, anybody, refusal, register
-
-__all__ = ["anybody"]
+from tests.registering import CB, refusal, register
 
 
-@pytest.fixture(scope="module")
-def op(anybody: AuthServer) -> AuthServer:
+@pytest.fixture(scope="session")
+def op(provider: AuthServer) -> AuthServer:
     """The provider, with somebody who can sign in."""
-    anybody.user("alice", name="Alice Adams")
-    return anybody
+    provider.user("alice", name="Alice Adams")
+    return provider
 
 
 def sign_in(op: AuthServer, **metadata: Any) -> tuple[str, dict[str, Any]]:

@@ -106,3 +106,13 @@ def test_authorize_goes_as_far_as_it_can(authserver: AuthServer):
     page = authserver.browser().authorize(request, username="alice", password="wrong")
     assert page.location is None
     assert page.status == 400
+
+
+@pytest.mark.parametrize("remember", [True, False])
+def test_a_browser_that_was_closed_keeps_what_lasts(*, authserver: AuthServer, remember: bool):
+    authserver.user("alice")
+    browser = authserver.browser()
+    browser.log_in(browser.visit("/login"), "alice", PASSWORD, remember=remember)
+    assert browser.visit("/account").url.endswith("/account")
+    browser.reopen()
+    assert browser.visit("/account").url.endswith("/account") is remember

@@ -3,7 +3,7 @@
 import os
 import shutil
 import socket
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,12 +21,12 @@ _AROUND = """
 ServerRoot {folder}
 ServerName localhost
 PidFile pid
-ErrorLog /dev/stderr
+ErrorLog error.log
 DefaultRuntimeDir {folder}
 {modules}
 LoadModule auth_openidc_module {openidc}
 {listen}
-{shipped}
+{sites}
 """
 
 
@@ -46,38 +46,40 @@ def find_apache() -> tuple[Path, Path]:
     raise ServerUnavailableError("Apache has no mod_auth_openidc (Debian: apt-get install libapache2-mod-auth-openidc)")
 
 
-@contextmanager
-def running_apache(
-    shipped: Sequence[str], changes: Mapping[str, str], files: Mapping[str, str], ports: Sequence[int]
-) -> Iterator[Path]:
-    """Run Apache with these configurations of ``docs/apache``; ``changes`` are texts of them and what stands instead.
+def shipped(name: str, changes: Mapping[str, str]) -> str:
+    """Return a configuration of ``docs/apache``; ``changes`` are texts of it and what stands there instead."""
+    text = (SHIPPED / name).read_text()
+    for found, instead in changes.items():
+        assert found in text, f"{name} has no {found!r}"
+        text = text.replace(found, instead)
+    return text
 
-    ``files`` are made in its folder, which is yielded and to which paths in ``changes`` are relative. It has started
-    when it accepts on the last of its ``ports``. All of it is one process, which signs nobody in again when it has ended: its
-    sessions are in its memory.
+
+@contextmanager
+def running_apache(sites: Mapping[int, str], files: Mapping[str, str]) -> Iterator[Path]:
+    """Run Apache with these sites by their ports, in one process.
+
+    ``files`` are made in its folder, which is yielded and to which paths in the configurations are relative. It has
+    started when it accepts on the last port.
 
     Raises:
         ServerUnavailableError: there is none, or it does not start.
     """
     program, modules = find_apache()
     folder = make_folder("apache")
-    text = "\n".join((SHIPPED / name).read_text() for name in shipped)
-    for found, instead in changes.items():
-        assert found in text, f"no shipped configuration has {found!r}"
-        text = text.replace(found, instead)
     configuration = _AROUND.format(
         folder=folder,
         modules="\n".join(_load(name, modules) for name in _NEEDED.split()),
         openidc=modules / "mod_auth_openidc.so",
-        listen="\n".join(f"Listen 127.0.0.1:{port}" for port in ports),
-        shipped=text,
+        listen="\n".join(f"Listen 127.0.0.1:{port}" for port in sites),
+        sites="\n".join(sites.values()),
     )
     (folder / "apache.conf").write_text(configuration)
     for name, content in files.items():
         (folder / name).write_text(content)
     give_away(folder)
     command = [str(program), "-X", "-d", str(folder), "-f", str(folder / "apache.conf")]
-    server = ServerProcess(folder, command, answers=lambda: _accepts(ports[-1]))
+    server = ServerProcess(folder, command, answers=lambda: _accepts(list(sites)[-1]))
     try:
         server.start()
         yield folder

@@ -4,7 +4,7 @@ import os
 import shutil
 import socket
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -39,6 +39,29 @@ def find_nginx() -> Path:
         if found:
             return Path(found)
     raise ServerUnavailableError("there is no nginx on PATH (name one with NGINX=…)")
+
+
+def on_loopback(server: int, ports: Sequence[int], alias: str) -> dict[str, str]:
+    """Return changes that put the configuration in front of ``server`` on loopback.
+
+    ``ports`` are those of https, of plain http, and one more of https for ``alias``, the host name for certificates:
+    not every client can name a host that does not resolve. The certificate is in ``site.pem`` and ``site-key.pem``.
+    """
+    https, http, other = ports
+    return {
+        "127.0.0.1:9000": f"127.0.0.1:{server}",
+        "listen 80;": f"listen 127.0.0.1:{http};",
+        "listen [::]:80;": f"listen [::1]:{http};",
+        "listen 443 ssl;": f"listen 127.0.0.1:{https} ssl;",
+        "listen [::]:443 ssl;": f"listen [::1]:{https} ssl;",
+        "server_name mtls.login.example.com;": f"server_name {alias}; listen 127.0.0.1:{other} ssl;",
+        "mtls.login.example.com;": f"{alias};",
+        "login.example.com": "localhost",
+        "https://localhost$": f"https://localhost:{https}$",
+        "/etc/authserver/tls/fullchain.pem": "site.pem",
+        "/etc/authserver/tls/privkey.pem": "site-key.pem",
+        "/var/log/nginx/authserver.log": "access.log",
+    }
 
 
 @contextmanager

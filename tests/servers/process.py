@@ -8,7 +8,8 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ STOP_SECONDS = 15
 
 # Waits for the end of its input, which is the end of whoever holds the other end, then clears up.
 _GUARDIAN = 'cat >/dev/null; kill -s INT "$1" 2>/dev/null; sleep 2; kill -s KILL "$1" 2>/dev/null; rm -rf "$2"'
+_EXECUTIONER = 'cat >/dev/null; kill -s KILL "$1" 2>/dev/null'
 
 
 class ServerUnavailableError(Exception):
@@ -56,6 +58,18 @@ def give_away(folder: Path) -> None:
     if os.geteuid() == 0:
         for path in (folder, *folder.rglob("*")):
             os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
+
+
+@contextmanager
+def ended(process: subprocess.Popen[str]) -> Iterator[None]:
+    """Kill a process when the block ends, and also when the interpreter is killed."""
+    command = ["/bin/sh", "-c", _EXECUTIONER, "guardian", str(process.pid)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, cwd="/", start_new_session=True) as guardian:
+        try:
+            yield
+        finally:
+            guardian.kill()
+            process.kill()
 
 
 class ServerProcess:

@@ -123,6 +123,7 @@ def tell_of_sessions(recorder: Recorder, now: int) -> None:
     recorder.used.add("sessions.start")
     do("sessions", "touch", "s", now + 5)
     do("sessions", "upgrade", "s", now, "mfa", "otp")
+    do("sessions", "remember", "s", now, now + DAY)
     do("sessions", "move", b"b" * 32, b"n" * 32)
     do("sessions", "of_browser", b"n" * 32, 0)
     do("sessions", "get", "s")

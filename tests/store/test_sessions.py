@@ -16,7 +16,7 @@ def test_a_session_is_found_by_its_browser_with_the_name_of_its_user(store: Stor
     furnish(store)
     start_session(store, expires_at=NOW + 9)
     assert store.sessions.of_browser(BROWSER, NOW) == (
-        Session("session", "sub-1", NOW, "a", "pwd", NOW, NOW, NOW + 9, "Browser/1", "127.0.0.1", "alice"),
+        Session("session", "sub-1", NOW, "a", "pwd", NOW, NOW, NOW + 9, "Browser/1", "127.0.0.1", 0, "alice"),
     )
     assert store.sessions.of_browser(b"c" * 32, NOW) == ()
     with pytest.raises(Conflict):
@@ -65,6 +65,33 @@ def test_sessions_move_to_a_new_cookie(store: Store):
     assert store.sessions.move(BROWSER, b"n" * 32) == 1
     assert store.sessions.of_browser(BROWSER, 0) == ()
     assert len(store.sessions.of_browser(b"n" * 32, 0)) == 1
+
+
+def test_only_what_is_remembered_moves_where_that_is_asked_for(store: Store):
+    furnish(store)
+    for sid, remembered_at in (("not", 0), ("kept", NOW)):
+        start_session(store, sid, remembered_at=remembered_at)
+    assert store.sessions.move(BROWSER, b"n" * 32, 1) == 1
+    assert [session.sid for session in store.sessions.of_browser(BROWSER, 0)] == ["not"]
+    assert [session.sid for session in store.sessions.of_browser(b"n" * 32, 0)] == ["kept"]
+
+
+@pytest.mark.usefixtures("still")
+def test_a_remembered_session_has_limits_of_its_own_where_they_are_given(store: Store):
+    furnish(store)
+    start_session(store, "ordinary")
+    start_session(store, "kept")
+    assert store.sessions.remember("kept", NOW, NOW + 99)
+    (session,) = store.sessions.of_browser(BROWSER, NOW + 1, 0, NOW - 1, NOW)
+    assert (session.sid, session.remembered_at, session.expires_at) == ("kept", NOW, NOW + 99)
+    # Seen too long ago for either; asked to be remembered too long ago; not offered any more.
+    for limits in ((NOW + 1, 0, NOW - 1, NOW + 1), (NOW + 1, 0, NOW, NOW), (NOW + 1,), (NOW, NOW + 1)):
+        assert store.sessions.of_browser(BROWSER, *limits) == store.sessions.of_user("sub-1", *limits) == ()
+    assert {session.sid for session in store.sessions.of_browser(BROWSER, NOW, NOW)} == {"ordinary", "kept"}
+    assert store.sessions.remember("kept", 0, NOW + 9)
+    assert store.sessions.of_browser(BROWSER, NOW + 1, 0, 0, 0) == ()
+    store.sessions.end(["kept"], "logout", EVENT)
+    assert not store.sessions.remember("kept", NOW, NOW + 99)
 
 
 @pytest.mark.usefixtures("still")

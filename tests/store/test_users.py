@@ -70,6 +70,26 @@ def test_several_users_may_have_no_address(store: Store):
     assert [user.sub for user in store.users.all("sub-1", 2)] == ["sub-2"]
 
 
+def test_an_address_that_nobody_has_confirmed_is_nobodys(store: Store):
+    for number, name in enumerate(("carol", "dan")):
+        store.users.add(a_user(f"sub-{number}", name, None, unconfirmed_email="Alice@People.test"), None, EVENT)
+    noted = store.users.get("sub-0")
+    assert noted
+    assert (noted.email, noted.unconfirmed_email) == (None, "Alice@People.test")
+    assert store.users.by_login("alice@people.test") is None
+    store.users.add(a_user("sub-2"), None, EVENT)
+    owner = store.users.by_login("alice@people.test")
+    assert owner
+    assert owner.sub == "sub-2"
+    # Whoever changes something else leaves it as it is.
+    assert store.users.update(replace(noted, claims={}), EVENT)
+    after = store.users.get("sub-0")
+    assert after == replace(noted, claims={}, updated_at=after.updated_at if after else 0)
+    with pytest.raises(Conflict) as refused:
+        store.users.update(replace(noted, email="ALICE@people.test", unconfirmed_email=None), EVENT)
+    assert refused.value.name == "email"
+
+
 def test_an_update_keeps_times_and_state(store: Store, still: StillClock):
     store.users.add(a_user(), None, EVENT)
     still.move(7)

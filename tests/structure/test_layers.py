@@ -20,6 +20,7 @@ LINES: tuple[frozenset[str], ...] = (
     frozenset({"store"}),
     frozenset(
         {"records", "redirects", "crypto", "clock", "guarded", "json_schema", "jwt", "language", "log", "signing"}
+        | {"pictures", "tagged"}
         | {"settings", "setting_rules", "sections", "extension_sections", "environment"}
     ),
 )

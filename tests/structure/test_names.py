@@ -28,6 +28,7 @@ ENGINE = {
     "authserver.oidc.claims",
     "authserver.oidc.consent",
     "authserver.oidc.interaction",
+    "authserver.oidc.sentences",
 }
 
 PROTOCOL = [

@@ -46,6 +46,7 @@ def test_templates_assets_and_migrations_are_inside(wheel: list[PurePosixPath]) 
     for folder, pattern in {
         "authserver/web/templates": "*.html",
         "authserver/web/static": "*.css",
+        "authserver/translations": "*.po",
         "migrations/versions": "*.py",
     }.items():
         if (ROOT / folder).is_dir():

@@ -21,7 +21,7 @@ from pytest_authserver.server import CHEAP
 from tests.certificates import SERVER_AUTH, Certificate, authority, issue, key
 from tests.run.conftest import SECRET_KEY, Group
 from tests.servers.fixtures import or_give_up
-from tests.servers.nginx import running_nginx
+from tests.servers.nginx import on_loopback, running_nginx
 from tests.servers.process import free_port
 from tests.world import API
 
@@ -176,21 +176,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 def proxied(site: Site) -> Iterator[Site]:
     """The deployment behind nginx."""
     ports = site.ports
-    changes = {
-        "127.0.0.1:9000": f"127.0.0.1:{ports.plain}",
-        "listen 80;": f"listen 127.0.0.1:{ports.http};",
-        "listen [::]:80;": f"listen [::1]:{ports.http};",
-        "listen 443 ssl;": f"listen 127.0.0.1:{ports.https} ssl;",
-        "listen [::]:443 ssl;": f"listen [::1]:{ports.https} ssl;",
-        # A port of its own beside the shared one: not every client can name a host that does not resolve.
-        "server_name mtls.login.example.com;": f"server_name {ALIAS}; listen 127.0.0.1:{ports.alias} ssl;",
-        "mtls.login.example.com;": f"{ALIAS};",
-        "login.example.com": "localhost",
-        "https://localhost$": f"{site.issuer}$",
-        "/etc/authserver/tls/fullchain.pem": "site.pem",
-        "/etc/authserver/tls/privkey.pem": "site-key.pem",
-        "/var/log/nginx/authserver.log": "access.log",
-    }
+    changes = on_loopback(ports.plain, (ports.https, ports.http, ports.alias), ALIAS)
     files = {"site.pem": SITE.pem, "site-key.pem": SITE.key_pem}
     with or_give_up() as stack:
         site.logs = stack.enter_context(running_nginx(changes, files, ports.https))

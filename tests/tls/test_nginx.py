@@ -14,6 +14,7 @@ from authserver.records import User
 from pytest_authserver import Browser, RegisteredClient
 from pytest_authserver.server import PASSWORD
 from tests.certificates import Certificate
+from tests.openid.deployed import EVIL, LIES
 from tests.servers.nginx import SHIPPED
 from tests.tls.conftest import ALIAS, EXPIRED, HEADER, ITSELF, LEAF, OTHER, SELF, STRANGER, Site, cnf
 from tests.tls.test_listener import refuses_old_tls
@@ -77,19 +78,27 @@ def test_the_cookie_is_bound_to_the_host_and_to_https(proxied: Site, browser: Br
     assert answer.headers["strict-transport-security"]
 
 
-def test_links_and_redirects_do_not_follow_the_host_header(proxied: Site):
+@pytest.mark.parametrize("lies", [{"Host": EVIL}, dict(LIES)], ids=["host", "proxies"])
+def test_what_a_request_says_of_its_own_way_changes_nothing_through_nginx_and_past_it(
+    proxied: Site, lies: dict[str, str]
+):
     client = proxied.world.client()
+    request = proxied.world.request(client, proxied.world.pkce())
     with proxied.http() as http:
-        for headers in (
-            {"Host": "evil.test"},
-            {"X-Forwarded-Host": "evil.test", "X-Forwarded-Proto": "http", "Forwarded": "host=evil.test;proto=http"},
-        ):
-            request = proxied.world.request(client, proxied.world.pkce())
-            answer = http.get(f"{proxied.issuer}/authorize", params=request, headers=headers)
-            assert "evil.test" not in str(answer.headers)
-            assert "http://" not in answer.headers.get("location", "")
-            page = http.get(f"{proxied.issuer}/login", headers=headers)
-            assert "evil.test" not in page.text
+        truth = http.get(f"{proxied.issuer}/.well-known/openid-configuration").content
+    # 127.0.0.1 is the proxy that the server trusts, ::1 is anybody.
+    for place in (proxied.issuer, *(f"http://{name}:{proxied.ports.plain}" for name in ("127.0.0.1", "[::1]"))):
+        with proxied.http(base_url=place, headers=lies) as http:
+            assert http.get("/.well-known/openid-configuration").content == truth
+            sent = http.get("/authorize", params=request)
+            assert sent.status_code == 303
+            assert sent.headers["location"].startswith((f"{proxied.issuer}/login?", "/login?"))
+            for answer in (sent, http.get("/login"), http.get("/authorize", params={"client_id": "nobody"})):
+                assert EVIL not in f"{answer.headers}{answer.text}"
+                assert "http://" not in f"{answer.headers.get('location')}{answer.text}"
+                assert answer.headers["strict-transport-security"]
+                cookies = answer.headers.get_list("set-cookie")
+                assert all(cookie.startswith("__Host-") and "; Secure" in cookie for cookie in cookies)
 
 
 def test_the_address_of_a_client_is_what_nginx_has_seen(proxied: Site):

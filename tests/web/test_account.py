@@ -1,3 +1,5 @@
+from urllib.parse import urlsplit
+
 import pytest
 
 from authserver.records import Event, User
@@ -17,7 +19,22 @@ def test_nobody_sees_the_pages_without_signing_in(browser: Browser, path: str) -
 
 @pytest.mark.parametrize("path", PATHS[1:])
 def test_nobody_changes_anything_without_signing_in(browser: Browser, path: str) -> None:
-    assert browser.http.post(path, data={"sid": "x", "client_id": "x"}).headers["location"] == "/login"
+    sent = browser.http.post(path, data={"sid": "x", "client_id": "x"}, headers={"Sec-Fetch-Site": "same-origin"})
+    location = urlsplit(sent.headers["location"])
+    assert (location.netloc, location.path) == ("", "/login")
+
+
+@pytest.mark.parametrize("path", [*PATHS[1:], "/account/second-factor"])
+@pytest.mark.parametrize("headers", [{"Sec-Fetch-Site": "cross-site"}, {"Origin": "null"}])
+def test_a_form_of_another_site_signs_nobody_out(
+    authserver: AuthServer, signed_in: Browser, path: str, headers: dict[str, str]
+) -> None:
+    """It comes without the cookie, which is SameSite=Lax, and a new one in the answer would take its place."""
+    sent = authserver.http().post(path, data={"sid": "x"}, headers=headers)
+    assert "set-cookie" not in sent.headers
+    page = signed_in.visit(sent.headers["location"])
+    assert 'class="who"' in page.text
+    assert 'id="undone"' not in page.text
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -128,8 +145,9 @@ def test_a_session_of_somebody_else_is_not_there(authserver: AuthServer, signed_
         ("<script>", "Unknown browser"),
     ],
 )
-def test_a_browser_is_named_as_people_know_it(user_agent: str, words: str) -> None:
-    assert device(user_agent) == words
+def test_a_browser_is_named_as_people_know_it(authserver: AuthServer, user_agent: str, words: str) -> None:
+    with authserver.app.test_request_context():
+        assert device(user_agent) == words
 
 
 # Applications

@@ -53,6 +53,7 @@ def _device(server: AuthServer, _: RegisteredClient, browser: Browser) -> Page:
 
 PAGES: dict[str, Open] = {
     "sign in": _ask(prompt="login"),
+    "sign up": _ask(prompt="create"),
     "choose an account": _ask(prompt="select_account"),
     "consent": _ask(prompt="consent"),
     "sign out": _visit("/logout"),
@@ -70,7 +71,7 @@ PAGES: dict[str, Open] = {
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AuthServer]:
-    settings: dict[str, Any] = {}
+    settings: dict[str, Any] = {"features": {"signup": True}}
     if request.param == "postgresql":
         settings["database_url"] = request.getfixturevalue("postgres").create()
     made = AuthServer(tmp_path_factory.mktemp("bad-forms"), **settings)

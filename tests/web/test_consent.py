@@ -26,6 +26,7 @@ def test_the_page_says_who_asks_for_what_where_and_for_how_long(
         "signed in as <strong><bdi>alice",
         "Confirm who you are",
         "See your e-mail address",
+        "for 365 days at the most",
         "At <bdi>Photo archive",
         "Use api:read",
         "Also while you are away",
@@ -35,7 +36,8 @@ def test_the_page_says_who_asks_for_what_where_and_for_how_long(
 
 
 def test_without_offline_access_it_ends_with_the_sign_in(consent_page: Page) -> None:
-    assert "While you are signed in" in consent_page.text
+    assert "Until you sign out in this browser" in consent_page.text
+    assert "while you are away" not in consent_page.text
 
 
 def test_allowing_answers_with_a_code_and_denying_with_access_denied(
@@ -105,6 +107,12 @@ def test_a_session_that_ended_while_the_page_was_open_decides_nothing(
     page = signed_in.allow(consent_page)
     assert "login-submit" in page.text
     assert authserver.store.grants.of_user(alice.sub) == ()
+
+
+def test_no_key_that_is_pressed_too_early_decides(consent_page: Page) -> None:
+    """Whoever was still typing when the page came has pressed no button of it (RFC 9700 4.16)."""
+    assert "autofocus" not in consent_page.text
+    assert not [name for name in consent_page.form("consent-allow").fields if name != "csrf_token"]
 
 
 def test_opening_the_page_changes_nothing(authserver: AuthServer, alice: User, consent_page: Page) -> None:

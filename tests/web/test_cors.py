@@ -106,6 +106,7 @@ def test_pages_and_introspection_are_for_no_other_origin(
 def test_every_endpoint_is_decided_upon():
     names = {name for name, *_ in registry.ENDPOINTS}
     none = {"introspection", "client_configuration", "revocation_events", "backchannel_authentication", "management"}
+    none |= {"client_logo"}  # a picture for our own pages
     assert names == registry.CORS_ANY | registry.CORS_REGISTERED | none
 
 

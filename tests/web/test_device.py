@@ -1,6 +1,5 @@
 """The pages on which a person connects a device (RFC 8628 3.3, 5.4)."""
 
-import secrets
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,8 +11,7 @@ from authserver.records import Event, User
 from pytest_authserver import AuthServer, Browser, Page, RegisteredClient
 from pytest_authserver.server import PASSWORD
 from tests.devices import begin, decide, device_client, enter, poll
-from tests.servers.looks import LOOKS, Look, assert_fits, complaints_of
-from tests.web.test_in_a_browser import SMALL, NewPage
+from tests.web.test_in_a_browser import NewPage
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page as BrowserPage
@@ -357,22 +355,6 @@ def test_connecting_needs_no_mouse(live_authserver: AuthServer, new_page: NewPag
     page.wait_for_selector("#device-allow")
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.id") == "another-account"
-
-
-@pytest.mark.parametrize("look", [*LOOKS, SMALL], ids=str)
-def test_every_page_fits_its_window_and_breaks_no_policy(live_authserver: AuthServer, new_page: NewPage, look: Look):
-    live_authserver.user("alice")
-    codes = begin(live_authserver, device_client(live_authserver, client_name=secrets.token_hex(60)))
-    page = new_page(look)
-    complaints = complaints_of(page)
-    page.goto(codes["verification_uri"])
-    assert_fits(page)
-    _walk(page, live_authserver, codes, link=True)
-    assert_fits(page)
-    page.click("#device-allow")
-    page.wait_for_selector("#device-allowed")
-    assert_fits(page)
-    assert complaints == []
 
 
 def test_a_wrong_code_is_announced_and_the_field_has_the_focus(live_authserver: AuthServer, new_page: NewPage):

@@ -24,6 +24,8 @@ def _raise(error: Exception) -> Callable[..., None]:
         ("GET", "/static/../../settings.py", 404, "not_found"),
         ("GET", "/static/nothing.css", 404, "not_found"),
         ("GET", "/account/", 404, "not_found"),
+        ("GET", f"/login?a={'a' * 9000}", 414, "address_too_long"),
+        ("GET", f"/authorize?state={'a' * 9000}", 414, "address_too_long"),
         ("DELETE", "/login", 405, "method_not_allowed"),
         ("PUT", "/consent", 405, "method_not_allowed"),
         ("GET", "/logout/confirm", 405, "method_not_allowed"),

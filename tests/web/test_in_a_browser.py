@@ -10,7 +10,7 @@ import pytest
 
 from pytest_authserver import AuthServer, RegisteredClient
 from pytest_authserver.server import PASSWORD
-from tests.servers.looks import LOOKS, PHONE, Look, assert_fits, complaints_of
+from tests.servers.looks import PHONE, Look
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -141,34 +141,6 @@ def test_a_wrong_password_is_announced_and_the_password_has_the_focus(
     page.click("#login-submit")
     assert page.get_by_role("alert").inner_text() == "The user name or the password is not right."
     assert page.evaluate("document.activeElement.id") == "password"
-
-
-@pytest.mark.parametrize("look", [*LOOKS, SMALL], ids=str)
-def test_every_page_fits_its_window_and_breaks_no_policy(
-    live_authserver: AuthServer, client: RegisteredClient, new_page: NewPage, look: Look
-) -> None:
-    page = new_page(look)
-    complaints = complaints_of(page)
-    shown = []
-
-    def check() -> None:
-        shown.append(urlsplit(page.url).path)
-        assert_fits(page)
-
-    _start(page, live_authserver, client)
-    check()
-    _log_in(page)
-    page.wait_for_selector("#consent-allow")
-    check()
-    tabs = ("", "/security", "/second-factor", "/sessions", "/apps")
-    for path in (*(f"/account{tab}" for tab in tabs), "/logout"):
-        page.goto(live_authserver.issuer + path)
-        check()
-    page.click("#logout-confirm")
-    page.wait_for_selector("#logged-out")
-    check()
-    assert len(shown) == 9
-    assert complaints == []
 
 
 def test_the_text_can_be_read_on_its_ground(

@@ -1,11 +1,13 @@
 import re
 from concurrent.futures import ThreadPoolExecutor
+from html import unescape
 
 import pytest
 
 from authserver.records import Event, User
 from pytest_authserver import AuthServer, Browser, Page, RegisteredClient
 from pytest_authserver.server import PASSWORD
+from tests.authenticator import enrol
 from tests.web.walking import start
 
 
@@ -104,6 +106,19 @@ def test_the_login_hint_is_the_first_guess(
     assert "<script>" not in page.text
 
 
+def test_the_login_hint_goes_before_whoever_is_signed_in_but_not_before_an_account_that_was_chosen(
+    authserver: AuthServer, alice: User, client: RegisteredClient, signed_in: Browser
+) -> None:
+    def first_guess(**wishes: str) -> str:
+        page = signed_in.authorize(authserver.request(client, authserver.pkce(), prompt="login", **wishes))
+        return page.form("username").fields["username"]
+
+    assert first_guess() == alice.username
+    assert first_guess(login_hint="bob") == "bob"
+    token = authserver.sign_in(client, alice.username)["id_token"]
+    assert first_guess(login_hint="bob", id_token_hint=token) == alice.username
+
+
 def test_an_interaction_of_another_browser_is_not_open(authserver: AuthServer, login_page: Page) -> None:
     page = authserver.browser().visit(login_page.url)
     assert (page.status, page.error_code) == (400, "interaction_lost")
@@ -173,7 +188,8 @@ def test_select_account_offers_the_accounts_and_another_one(
     assert "login-submit" not in page.text
     chosen = signed_in.submit(page, "sid")
     assert "consent-allow" in chosen.text
-    assert "login-submit" in signed_in.visit(page.url + "&switch=1").text
+    link = unescape(page.text.partition('id="another-account" href="')[2].partition('"')[0])
+    assert "login-submit" in signed_in.visit(link).text
 
 
 def test_only_an_account_of_this_browser_can_be_chosen(
@@ -196,6 +212,20 @@ def test_another_account_can_sign_in_from_the_consent_page(
     assert page.form("username").fields["username"] == ""
     page = signed_in.log_in(page, "bob", PASSWORD)
     assert "signed in as <strong><bdi>bob" in page.text
+
+
+@pytest.mark.parametrize("asked", [{}, {"prompt": "select_account"}])
+def test_too_many_wrong_codes_are_told_where_somebody_else_is_signed_in_too(
+    authserver: AuthServer, client: RegisteredClient, signed_in: Browser, asked: dict[str, str]
+) -> None:
+    app, browser = enrol(authserver, signed_in), authserver.browser(authserver.user("bob"))
+    begun = start(browser, authserver.request(client, authserver.pkce(), **asked)) if asked else browser.visit("/login")
+    page = browser.visit(f"/login?switch=1&{begun.url.partition('?')[2]}")
+    page = browser.log_in(page, "alice", PASSWORD)
+    for _ in range(5):
+        page = browser.submit(page, "second-factor-submit", code=app.wrong())
+    assert "too many wrong codes" in page.text
+    assert "login-submit" in page.text
 
 
 def test_two_clicks_on_sign_in_are_both_answered(authserver: AuthServer, browser: Browser, login_page: Page) -> None:

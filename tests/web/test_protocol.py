@@ -66,11 +66,26 @@ def test_the_quick_case_and_the_pages_answer_the_same(authserver: AuthServer, cl
     browser = authserver.browser(user)
     request = authserver.request(trusted, authserver.pkce())
     quick = browser.visit_request(request)
-    slow = browser.visit_request({**request, "prompt": "select_account"})
+    slow = browser.visit_request({**request, "prompt": "none"})
     assert "code" in quick.callback
-    assert slow.status == 200
-    assert quick.headers["location"].partition("code=")[0] == request["redirect_uri"] + "?"
-    assert {"cache-control", "referrer-policy", "x-request-id"} <= quick.headers.keys()
+    assert quick.callback.keys() == slow.callback.keys()
+    assert quick.status == slow.status
+    for answer in (quick, slow):
+        assert answer.headers["location"].partition("code=")[0] == request["redirect_uri"] + "?"
+        assert {"cache-control", "referrer-policy", "x-request-id"} <= answer.headers.keys()
+
+
+@pytest.mark.parametrize("silent", [{}, {"prompt": "none"}], ids=["quick", "prompt=none"])
+def test_who_is_signed_in_is_asked_once_for_a_request(
+    authserver: AuthServer, monkeypatch: pytest.MonkeyPatch, silent: dict[str, str]
+):
+    browser, trusted = authserver.browser(authserver.user("bob")), authserver.client(trusted=True)
+    sessions, asked = authserver.store.sessions, []
+    read = sessions.of_browser
+    monkeypatch.setattr(sessions, "of_browser", lambda *given: asked.append(given) or read(*given))
+    page = browser.visit_request(authserver.request(trusted, authserver.pkce(), **silent))
+    assert "code" in page.callback
+    assert len(asked) == 1
 
 
 def test_nothing_comes_from_the_host_header(authserver: AuthServer, client: RegisteredClient):

@@ -1,13 +1,17 @@
 import re
-from urllib.parse import parse_qs, urlsplit
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import parse_qs, urlencode, urlsplit
 
+import httpx2
 import pytest
 
+from authserver.records import User
 from authserver.settings import Settings
 from authserver.web import security
 from pytest_authserver import AuthServer, Browser, Page, RegisteredClient
 from pytest_authserver.server import PASSWORD
-from tests.web.walking import start
+from tests.web.walking import sign_in, start
 
 HTTPS = Settings(issuer="https://id.example")
 PAGES = (
@@ -53,6 +57,34 @@ def test_account_pages_have_the_headers_and_lead_nowhere_else(signed_in: Browser
     page = signed_in.visit(path)
     _safe(page)
     assert _policy(page)["form-action"] == ["'self'"]
+
+
+def _asked(page: httpx2.Response) -> bool:
+    return page.headers.get("content-type", "").startswith("text/html")
+
+
+def _everything(authserver: AuthServer, browser: Browser) -> Iterator[tuple[str, httpx2.Response]]:
+    """Ask every address that there is, in every method, without anything and with rubbish."""
+    for rule in authserver.app.url_map.iter_rules():
+        path = re.sub(r"<[^>]+>", "x", rule.rule)
+        for method in ("GET", "POST", "PUT"):
+            for query in ("", "?interaction=x&a=%ff"):
+                yield f"{method} {path}{query}", browser.http.request(method, path + query)
+
+
+@pytest.mark.parametrize("signed_in_as", [None, "alice"])
+def test_no_address_answers_a_page_without_the_headers(
+    authserver: AuthServer, alice: User, signed_in_as: str | None
+) -> None:
+    """RFC 9700 4.16: whatever is HTML may be framed by nobody, whoever asks and however it went."""
+    browser = authserver.browser(alice if signed_in_as else None)
+    pages = {asked: page for asked, page in _everything(authserver, browser) if _asked(page)}
+    assert len({page.status_code for page in pages.values()}) > 3
+    for asked, page in pages.items():
+        try:
+            _safe(Page(asked, page.status_code, page.headers, page.text))
+        except (AssertionError, KeyError) as problem:
+            pytest.fail(f"{asked} ({page.status_code}): {problem!r}")
 
 
 def test_only_https_promises_https() -> None:
@@ -124,6 +156,35 @@ def test_over_https_the_cookie_has_the_host_prefix_and_is_secure(tmp_path_factor
 def test_a_cookie_that_is_not_ours_is_no_session(authserver: AuthServer, cookie: str) -> None:
     response = authserver.http().get("/account", headers={"Cookie": f"authserver={cookie}".encode()})
     assert (response.status_code, response.headers["location"]) == (303, "/login")
+
+
+def test_a_cookie_of_another_deployment_is_no_session(authserver: AuthServer, alice: User, tmp_path: Path) -> None:
+    other = AuthServer(tmp_path / "other", secret_key="the secret key of quite another deployment")
+    cookie = other.browser(other.user("alice")).http.cookies["authserver"]
+    other.close()
+    assert authserver.http().get("/account", headers={"Cookie": f"authserver={cookie}"}).status_code == 303
+
+
+def test_of_two_cookies_none_counts_whichever_comes_first(
+    authserver: AuthServer, client: RegisteredClient, signed_in: Browser
+) -> None:
+    """RFC 6265 8.6: a neighbour can set a cookie of our name, and the order says nothing about whose is whose."""
+    authserver.user("mallory")
+    mine, theirs = (at.http.cookies["authserver"] for at in (signed_in, sign_in(authserver, "mallory")))
+    trusted = authserver.client(trusted=True)
+    request = "/authorize?" + urlencode(authserver.request(trusted, authserver.pkce(), prompt="none"))
+    silently = "/authorize?" + urlencode(authserver.request(trusted, authserver.pkce()))
+
+    def ask(path: str, *cookies: str) -> str:
+        headers = {"Cookie": "; ".join(f"authserver={cookie}" for cookie in cookies)}
+        return str(authserver.http().get(path, headers=headers).headers.get("location"))
+
+    assert "code=" in ask(silently, mine)
+    assert "code=" in ask(request, mine, mine), "the same one twice says the same"
+    for cookies in ((mine, theirs), (theirs, mine), (mine, "x"), ("", mine), (mine, *[theirs] * 200)):
+        assert ask("/account", *cookies) == "/login"
+        assert "error=login_required" in ask(request, *cookies)
+        assert ask(silently, *cookies).startswith("/login?interaction=")
 
 
 def test_a_hundred_sign_ins_at_once_need_one_cookie(authserver: AuthServer, client: RegisteredClient) -> None:
@@ -221,3 +282,30 @@ def test_a_forged_host_changes_no_link(authserver: AuthServer, name: str) -> Non
         response = authserver.http().get(path, headers={name: value})
         assert "evil.test" not in response.text
         assert "evil.test" not in str(response.headers)
+
+
+FORGED = {
+    "Host": "evil.test",
+    "X-Forwarded-Host": "evil.test",
+    "X-Forwarded-Proto": "https",
+    "X-Forwarded-Port": "444",
+    "X-Forwarded-Prefix": "/evil",
+    "Forwarded": "host=evil.test;proto=https",
+    "X-Original-URL": "/account",
+    "X-Rewrite-URL": "/account",
+}
+
+
+def test_forged_headers_change_neither_issuer_nor_cookie_nor_way(authserver: AuthServer, signed_in: Browser) -> None:
+    """The issuer and every address of ours come from the settings, whatever a proxy was made to hand on."""
+    plain, forging = authserver.http(), authserver.http(headers=FORGED)
+    discovery = "/.well-known/openid-configuration"
+    assert forging.get(discovery).json() == plain.get(discovery).json()
+    answer = forging.get("/login")
+    assert answer.status_code == 200
+    assert "login-submit" in answer.text
+    assert "secure" not in answer.headers["set-cookie"].lower()
+    assert "evil" not in answer.text + str(answer.headers)
+    cookie = {"Cookie": f"authserver={signed_in.http.cookies['authserver']}"}
+    assert forging.get("/account/sessions", headers=cookie).text.count("<h1>Sessions</h1>") == 1
+    assert forging.get("/account", headers={"Cookie": "x"}).headers["location"] == "/login"

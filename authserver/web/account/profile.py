@@ -4,21 +4,22 @@ from typing import Any, Final
 
 from flask import Response, make_response, render_template
 
+from authserver.language import N_
 from authserver.records import User
 from authserver.web import context
 from authserver.web.account.visitor import blueprint, sign_in_first, visitor
 
 # OpenID Connect Core 5.1, in the order of the page.
 _LABELS: Final = {
-    "name": "Name",
-    "given_name": "Given name",
-    "family_name": "Family name",
-    "nickname": "Nickname",
-    "phone_number": "Phone number",
-    "website": "Website",
-    "birthdate": "Birthday",
-    "zoneinfo": "Time zone",
-    "locale": "Language",
+    "name": N_("Name"),
+    "given_name": N_("Given name"),
+    "family_name": N_("Family name"),
+    "nickname": N_("Nickname"),
+    "phone_number": N_("Phone number"),
+    "website": N_("Website"),
+    "birthdate": N_("Date of birth"),
+    "zoneinfo": N_("Time zone"),
+    "locale": N_("Language"),
 }
 
 
@@ -36,5 +37,5 @@ def _facts(user: User) -> list[tuple[str, Any]]:
     facts = [(label, user.claims[name]) for name, label in _LABELS.items() if isinstance(user.claims.get(name), str)]
     address = user.claims.get("address")
     if isinstance(address, dict) and isinstance(address.get("formatted"), str):
-        facts.append(("Address", address["formatted"]))
+        facts.append((N_("Address"), address["formatted"]))
     return facts

@@ -5,9 +5,9 @@ from flask import Response, abort, make_response, render_template, request, url_
 from authserver.oidc import ciba, consent
 from authserver.oidc.ciba import Asked
 from authserver.records import Client
-from authserver.web import context
+from authserver.web import context, language
 from authserver.web import security as protection
-from authserver.web.account.visitor import Visitor, blueprint, sign_in_again, visitor
+from authserver.web.account.visitor import Visitor, blueprint, sender, sign_in_again, sign_in_first, visitor
 from authserver.web.client import client_view
 
 _FORM = "requests"
@@ -20,7 +20,7 @@ def show_all() -> Response:
     _check_feature()
     person = visitor()
     if person is None:
-        return sign_in_again(url_for("account.requests"))
+        return sign_in_first("account.requests")
     found = ciba.open_requests(context.server(), person.session)
     done, proof = request.args.get("done", ""), request.args.get("proof", "")
     page = render_template(
@@ -36,9 +36,9 @@ def show_all() -> Response:
 def show(key: str) -> Response:
     """Show who asks for what, and the words to compare."""
     _check_feature()
-    person = visitor()
+    person = _person(key)
     if person is None:
-        return sign_in_again(url_for("account.request", key=key))
+        return sign_in_first("account.request", key=key)
     found = ciba.find(context.server(), key, person.session)
     return protection.see_other(url_for("account.requests")) if found is None else _page(person, *found)
 
@@ -47,18 +47,18 @@ def show(key: str) -> Response:
 def submit(key: str) -> Response:
     """Take the answer; sending it twice is sending it once."""
     _check_feature()
-    at, person, pressed = context.server(), visitor(), request.form.get("decision")
+    at, person, pressed = context.server(), sender(_FORM, key), request.form.get("decision")
     if person is None:
-        return sign_in_again(url_for("account.request", key=key))
+        return sign_in_first("account.request", key=key)
     # A page that was shown to one account, about one request, answers that one for that account alone.
-    protection.check_form(_FORM, person.browser, f"{key} {person.session.sid}")
+    person.check(_FORM, key)
     if pressed not in {"allow", "deny"}:
         abort(400)
     found = ciba.find(at, key, person.session)
     if found is None:
         return _told(person, ciba.decision(at, key, person.session) or "over")
     if pressed == "allow" and ciba.needs_sign_in(at, found[0], person.session):
-        return sign_in_again(url_for("account.request", key=key))
+        return sign_in_again(person.session, "account.request", key=key)
     stands = ciba.decide(at, *found, person.session, allow=pressed == "allow")
     return _told(person, pressed if stands else "over")
 
@@ -68,6 +68,15 @@ def _check_feature() -> None:
         abort(404)
 
 
+def _person(key: str) -> Visitor | None:
+    """Return the person who is asked, of several the one whose account it is: the page names it."""
+    person, at = visitor(), context.server()
+    if person is None or len(context.sessions()) == 1 or ciba.find(at, key, person.session) is not None:
+        return person
+    asked = (session for session in context.sessions() if ciba.find(at, key, session) is not None)
+    return Visitor(person.browser, next(asked, person.session))
+
+
 def _told(person: Visitor, done: str) -> Response:
     """Send somebody to the list, which says how their answer ended."""
     proof = protection.form_token(_DONE, person.browser, done)
@@ -75,15 +84,15 @@ def _told(person: Visitor, done: str) -> Response:
 
 
 def _page(person: Visitor, asked: Asked, client: Client) -> Response:
-    at = context.server()
+    at, page = context.server(), url_for("account.request", key=asked.key)
     again = ciba.needs_sign_in(at, asked, person.session)
-    page = render_template(
+    shown = render_template(
         "account/request.html",
         client=client_view(client, ""),
         waiting=asked,
-        asked=consent.asked(at, client, asked.request, person.session),
+        asked=consent.asked(at, client, asked.request, person.session, language.spoken()),
         session=person.session,
-        way=protection.way_on(person.browser, url_for("account.request", key=asked.key)) if again else None,
-        token=protection.form_token(_FORM, person.browser, f"{asked.key} {person.session.sid}"),
+        way={"account": person.session.sid, **protection.way_on(person.browser, page)} if again else None,
+        token=person.token(_FORM, asked.key),
     )
-    return make_response(page)
+    return make_response(shown)

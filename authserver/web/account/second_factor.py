@@ -9,10 +9,9 @@ from markupsafe import Markup
 from authserver.identity import login, second_factor
 from authserver.identity.sessions import Browser
 from authserver.oidc import interaction
-from authserver.oidc.interaction import Interaction
 from authserver.web import context
 from authserver.web import security as protection
-from authserver.web.account.visitor import Visitor, blueprint, sign_in_again, visitor
+from authserver.web.account.visitor import Visitor, blueprint, sender, sign_in_again, sign_in_first, visitor
 from authserver.web.login import delayed
 from authserver.web.second_factor import EMPTY, REFUSED
 
@@ -23,25 +22,25 @@ _QUIET: Final = 4  # modules of light around the picture (ISO/IEC 18004)
 @blueprint.get(_PATH, endpoint="second_factor")
 def show() -> Response:
     """Show what there is: nothing yet and how to set it up, or what can be done with it."""
-    person = _person()
-    return _again() if person is None else _page(person)
+    person = _whoever()
+    return _page(person) if person is not None and person.is_fresh else _again(person)
 
 
 @blueprint.post(_PATH, endpoint="add_second_factor")
 def add() -> Response:
     """Take the first code of an app that was set up."""
     # Not asked to be fresh any more: the offer was made to a fresh session, for that one and for ten minutes.
-    at, person = context.server(), _whoever()
+    at, person = context.server(), _whoever("second-factor")
     if person is None:
-        return _again()
+        return _again(None)
     person.check("second-factor")
     if second_factor.is_enrolled(at, person.session.sub):
         return protection.see_other(url_for("account.second_factor", interaction=request.args.get("interaction")))
     code = request.form.get("code", "").strip()
     outcome = second_factor.enrol(at, person.session, request.form.get("offer", ""), code)
-    if outcome.refused == second_factor.OVER and not second_factor.is_fresh(person.session):
+    if outcome.refused == second_factor.OVER and not person.is_fresh:
         # A new offer is made to a fresh session alone, or the form once shown would open this for ever.
-        return _again()
+        return _again(person)
     if outcome.refused is not None:
         return _page(person, problem=outcome.refused if code else EMPTY)
     raised = login.raise_session(at, context.visit(person.browser), person.session, second_factor.AMR_TOTP)
@@ -51,9 +50,9 @@ def add() -> Response:
 @blueprint.post(_PATH + "/change", endpoint="change_second_factor")
 def change() -> Response:
     """Make new recovery codes, or remove the app with them; either takes a code."""
-    at, person = context.server(), _person()
-    if person is None:
-        return _again()
+    at, person = context.server(), _whoever("second-factor.change")
+    if person is None or not person.is_fresh:
+        return _again(person)
     person.check("second-factor.change")
     what, typed = request.form.get("do"), request.form.get("code", "").strip()
     if what not in {"renew", "remove"}:
@@ -75,30 +74,21 @@ def change() -> Response:
     return protection.see_other(url_for("account.security", removed=1))
 
 
-def _person() -> Visitor | None:
-    """Return the person, if signed in within the last minutes: an unlocked screen is not enough (OWASP ASVS 7.5.1)."""
-    person = _whoever()
-    return person if person is not None and second_factor.is_fresh(person.session) else None
-
-
-def _whoever() -> Visitor | None:
+def _whoever(form: str | None = None) -> Visitor | None:
     """Return the person that an application waits for, where one does; that need not be the latest to sign in here."""
     if "interaction" not in request.args:
-        return visitor()
-    browser = context.browser()
-    waiting = _waiting(browser)
+        return sender(form) if form is not None else visitor()
+    browser, waiting = context.browser(), context.waiting()
     session = interaction.account(waiting, context.sessions()) if waiting else None
     return Visitor(browser, session) if browser is not None and session is not None else None
 
 
-def _waiting(browser: Browser | None) -> Interaction | None:
-    sent = request.args.get("interaction", "")
-    return interaction.load(context.server(), sent, browser.id) if browser and sent else None
-
-
-def _again() -> Response:
-    """Send somebody to sign in anew and come back."""
-    return sign_in_again(url_for("account.second_factor", interaction=request.args.get("interaction")))
+def _again(person: Visitor | None) -> Response:
+    """Send somebody to sign in, or to sign in anew, and come back."""
+    about = {"interaction": request.args["interaction"]} if "interaction" in request.args else {}
+    if person is None:
+        return sign_in_first("account.second_factor", **about)
+    return sign_in_again(person.session, "account.second_factor", **about)
 
 
 def _page(person: Visitor, *, problem: str | None = None, status: int | None = None) -> Response:
@@ -108,7 +98,7 @@ def _page(person: Visitor, *, problem: str | None = None, status: int | None = N
     page = render_template(
         "account/second_factor.html",
         session=person.session,
-        waiting=_waiting(person.browser),
+        waiting=context.waiting(),
         offer=offer,
         picture=_picture(offer.uri) if offer else None,
         codes_left=second_factor.codes_left(at, person.session.sub) if enrolled else 0,
@@ -120,7 +110,7 @@ def _page(person: Visitor, *, problem: str | None = None, status: int | None = N
 
 def _codes(person: Visitor, codes: tuple[str, ...], fresh: Browser | None) -> Response:
     """Show the recovery codes, this once; they are nowhere in clear after it."""
-    waiting = _waiting(person.browser)
+    waiting = context.waiting()
     page = render_template("account/recovery_codes.html", session=person.session, waiting=waiting, codes=codes)
     response = make_response(page)
     if fresh is not None:

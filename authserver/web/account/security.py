@@ -6,7 +6,7 @@ from authserver.identity import accounts, second_factor, sessions
 from authserver.identity.accounts import Refused
 from authserver.web import context
 from authserver.web import security as protection
-from authserver.web.account.visitor import Visitor, blueprint, sign_in_first, visitor
+from authserver.web.account.visitor import Visitor, blueprint, sender, sign_in_first, visitor
 
 
 @blueprint.get("/security", endpoint="security")
@@ -14,15 +14,15 @@ def show() -> Response:
     """Show the form."""
     person = visitor()
     done = next((word for word in ("changed", "added", "removed") if word in request.args), None)
-    return sign_in_first() if person is None else _form(person, done=done)
+    return sign_in_first("account.security") if person is None else _form(person, done=done)
 
 
 @blueprint.post("/security", endpoint="change_password")
 def submit() -> Response:
     """Change the password; the browser gets a new cookie, every other one has to sign in again."""
-    at, person = context.server(), visitor()
+    at, person = context.server(), sender("password")
     if person is None:
-        return sign_in_first()
+        return sign_in_first("account.security")
     person.check("password")
     sent = {name: request.form.get(name, "") for name in ("current", "new", "repeat")}
     refused = accounts.change_password(at, person.session, person.browser, **sent)
