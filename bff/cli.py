@@ -96,6 +96,8 @@ def _listen(address: str, port: int, threads: int) -> None:
     from granian.http import HTTP1Settings
     from granian.log import LogLevels
 
+    # A terminal's Ctrl-C reaches a server and its worker, too; granian's hangs when it is told to end a second time.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     _end_with_parent()
     Granian(
         "bff.cli:application",

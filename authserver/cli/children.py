@@ -69,10 +69,11 @@ class Children:
             if child.poll() is None:
                 child.terminate()
         ends = time.monotonic() + _GRACE
-        for child in self._running.values():
+        for name, child in self._running.items():
             try:
                 child.wait(max(0.0, ends - time.monotonic()))
             except subprocess.TimeoutExpired:
+                click.echo(f"{name} did not end when told to, and was killed", err=True)
                 child.kill()
                 child.wait()
         for reader in self._readers:

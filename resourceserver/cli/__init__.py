@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import sys
 import threading
 import time
@@ -62,6 +63,8 @@ def configure_log(level: str) -> None:
 
 def _load(settings: Settings, parent: int) -> Flask:
     """Build the application inside a worker, which ends when the process that started it is gone."""
+    # A terminal's Ctrl-C reaches a worker, too; granian's hangs when it is told to end a second time.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     configure_log(settings.log_level)
     threading.Thread(target=_end_with, args=(parent,), daemon=True, name="watch-parent").start()
     return create_app(settings)

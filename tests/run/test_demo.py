@@ -81,6 +81,7 @@ def test_everything_starts_and_ends_and_follows_its_ports(start: Start, ports: d
     assert demo.wait() == 0, demo.output
     demo.is_gone()
     assert "Traceback" not in demo.output
+    assert "was killed" not in demo.output
 
     moved = some_ports()
     again = start("demo", **moved)
