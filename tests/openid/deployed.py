@@ -22,7 +22,7 @@ from pytest_authserver.live import answering
 from tests.certificates import Certificate
 from tests.servers.nginx import on_loopback, running_nginx
 from tests.servers.process import free_port
-from tests.tls.conftest import ALIAS, HEADER, SITE, SITE_CA
+from tests.tls.conftest import ALIAS, HEADER, SITE, tls_of_clients
 
 EVIL = "evil.test"
 LIES = MappingProxyType(
@@ -106,12 +106,7 @@ class Deployed(AuthServer):
         return httpx2.Client(verify=self.context(certificate), trust_env=False, timeout=60)
 
     def context(self, certificate: Certificate | None = None) -> ssl.SSLContext:
-        context = ssl.create_default_context(cadata=SITE_CA.pem)
-        if certificate is not None:
-            pair = self.folder / f"{certificate.x5t}.pem"
-            pair.write_text(certificate.pem + certificate.key_pem)
-            context.load_cert_chain(pair)
-        return context
+        return tls_of_clients(self.folder, certificate)
 
 
 @contextmanager

@@ -46,6 +46,16 @@ ITSELF = {"grant_type": "client_credentials", "scope": "api:read"}
 _CHEAP = {f"AUTHSERVER_PASSWORDS__{name.upper()}": str(value) for name, value in CHEAP.items()}
 
 
+def tls_of_clients(folder: Path, certificate: Certificate | None = None) -> ssl.SSLContext:
+    """Return how a client of the site speaks TLS; the pair of its certificate is put into the folder."""
+    context = ssl.create_default_context(cadata=SITE_CA.pem)
+    if certificate is not None:
+        pair = folder / f"{certificate.x5t}.pem"
+        pair.write_text(certificate.pem + certificate.key_pem)
+        context.load_cert_chain(pair)
+    return context
+
+
 @dataclass(frozen=True)
 class Ports:
     """Where everything listens."""
@@ -108,12 +118,7 @@ class Site:
 
     def context(self, certificate: Certificate | None = None) -> ssl.SSLContext:
         """Return how a client of the site speaks TLS."""
-        context = ssl.create_default_context(cadata=SITE_CA.pem)
-        if certificate is not None:
-            pair = self.folder / f"{certificate.x5t}.pem"
-            pair.write_text(certificate.pem + certificate.key_pem)
-            context.load_cert_chain(pair)
-        return context
+        return tls_of_clients(self.folder, certificate)
 
     def http(self, certificate: Certificate | None = None, **options: Any) -> httpx2.Client:
         """Return a client that shows this certificate."""
