@@ -32,6 +32,7 @@ from authserver.web import (
     signup,
 )
 from authserver.web.gateway import Gateway
+from resourceserver.whole_request import WholeRequests
 
 if TYPE_CHECKING:
     from authserver.manage.client_metadata import Check
@@ -63,7 +64,7 @@ def create_app(settings: Settings | None = None, store: "Store | None" = None) -
     security.protect(app)
     pages.register(app)
     errors.register(app)
-    app.wsgi_app = Gateway(app.wsgi_app, server, endpoints)  # type: ignore[method-assign] # Flask's documented extension point
+    app.wsgi_app = WholeRequests(Gateway(app.wsgi_app, server, endpoints))  # type: ignore[method-assign] # Flask's documented extension point
     return app
 
 

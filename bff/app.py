@@ -10,6 +10,7 @@ from bff.backend import Backend
 from bff.errors import BffError
 from bff.settings import BffSettings, load_settings
 from bff.views import Views
+from resourceserver.whole_request import WholeRequests
 
 _log = logging.getLogger("bff.app")
 
@@ -51,6 +52,7 @@ def create_app(settings: BffSettings | None = None) -> Flask:
             return response
         return backend.gatekeeper.mark(response, page=response.mimetype == "text/html")
 
+    app.wsgi_app = WholeRequests(app.wsgi_app)  # type: ignore[method-assign] # Flask's documented extension point
     return app
 
 

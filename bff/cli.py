@@ -3,14 +3,15 @@
 import logging
 import multiprocessing
 import os
+import queue
 import signal
 import socket
 import sys
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from multiprocessing.process import BaseProcess
-from types import FrameType
 from typing import TYPE_CHECKING
 
 import click
@@ -117,16 +118,18 @@ def _listen(address: str, port: int, threads: int) -> None:
 
 def _wait(servers: Sequence[BaseProcess]) -> int:
     """Wait until a signal comes or a server ends, then end them all."""
-    stop = threading.Event()
-
-    def asked(_number: int, _frame: FrameType | None) -> None:
-        stop.set()
-
+    # A queue of this kind may be used by a handler that interrupts its user; an event may not.
+    told: queue.SimpleQueue[int] = queue.SimpleQueue()
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, asked)
-    while not stop.wait(0.5):
-        if not all(server.is_alive() for server in servers):
-            break
+        signal.signal(number, lambda number, _frame: told.put(number))
+    status = 1
+    while status and all(server.is_alive() for server in servers):
+        with suppress(queue.Empty):
+            told.get(timeout=0.5)
+            status = 0
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # Whoever ends may be told to end again: that changes nothing now.
+        signal.signal(number, signal.SIG_IGN)
     for server in servers:
         if server.is_alive():
             server.terminate()
@@ -134,7 +137,7 @@ def _wait(servers: Sequence[BaseProcess]) -> int:
         server.join(10)
         if server.is_alive():
             server.kill()
-    return 0 if stop.is_set() else 1
+    return status
 
 
 def _end_with_parent() -> None:

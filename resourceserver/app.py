@@ -29,6 +29,7 @@ from resourceserver.settings import PREFIX, Settings, SettingsError
 from resourceserver.status_list import StatusLists
 from resourceserver.used_proofs import UsedProofs
 from resourceserver.verifier import Verifier
+from resourceserver.whole_request import WholeRequests
 
 log = logging.getLogger("resourceserver")
 access_log = logging.getLogger("resourceserver.access")
@@ -77,6 +78,7 @@ def create_app(settings: Settings) -> Flask:
     _add_limits(app)
     _add_errors(app)
     _add_log_and_headers(app, hsts=settings.url.startswith("https:"))
+    app.wsgi_app = WholeRequests(app.wsgi_app)  # type: ignore[method-assign] # Flask's documented extension point
     return app
 
 

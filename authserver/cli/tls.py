@@ -161,8 +161,12 @@ class _Worker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
             signal.signal(number, signal.SIG_IGN)
 
     def handle_exit(self, sig: int, frame: Any) -> None:
-        """Finish what is under way; streams have no end of their own."""
-        self.app.feed.close()
+        """Finish what is under way; streams have no end of their own.
+
+        The main loop ends them: this handler may have interrupted whoever holds a lock that closing the feed needs.
+        """
+        if self.alive:
+            self.method_queue.defer(self.app.feed.close)
         super().handle_exit(sig, frame)
 
     def accept(self, listener: socket.socket) -> None:

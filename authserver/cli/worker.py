@@ -1,11 +1,18 @@
 """Work beside the requests: ``authserver worker``."""
 
+import queue
 import signal
+import threading
+from typing import TYPE_CHECKING
 
 import click
 
 from authserver.cli.failure import Failure
 
+if TYPE_CHECKING:
+    from authserver.worker import Worker
+
+_ENDINGS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _PATIENCE = 15.0  # seconds for what other threads are still sending
 
 
@@ -29,7 +36,18 @@ def worker(once: bool) -> None:
             deliveries.run()
             deliveries.wait(_PATIENCE)
             return
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, lambda _number, _frame: work.stop())
+        told: queue.SimpleQueue[int] = queue.SimpleQueue()
+        for number in _ENDINGS:
+            signal.signal(number, lambda number, _frame: told.put(number))
+        threading.Thread(target=_stop, args=(work, told), name="stop", daemon=True).start()
         work.run()
         deliveries.close()
+        for number in _ENDINGS:
+            # Whoever ends may be told to end again: that changes nothing now.
+            signal.signal(number, signal.SIG_IGN)
+
+
+def _stop(work: "Worker", told: queue.SimpleQueue[int]) -> None:
+    """Stop the work when told to; a handler must not, as it may have interrupted whoever holds the lock for that."""
+    told.get()
+    work.stop()

@@ -9,6 +9,7 @@ import gc
 import logging
 import multiprocessing
 import os
+import queue
 import signal
 import sys
 import threading
@@ -31,6 +32,7 @@ _HEAD_MS: Final = 15_000  # time for the head to arrive
 _IDLE_THREAD: Final = 60  # seconds after which a thread without work ends
 _JOB_STEP: Final = 2.0  # seconds that a step of the work beside the requests may take to end
 _YOUNG: Final = 10.0  # seconds; a worker that dies sooner would die again
+_TOGETHER: Final = 0.5  # seconds within which all processes of a group have heard a signal
 _M_MMAP_THRESHOLD: Final = -3  # mallopt(3)
 _LARGE: Final = 1024 * 1024
 _ENDINGS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -83,7 +85,10 @@ class _Master:
         process = self._context.Process(
             target=_work, args=(self._plan, index, os.getpid(), ready), name=f"worker-{index + 1}"
         )
+        # Until the new process has handlers of its own, what it is told waits: it has ours, which ring for us alone.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDINGS)
         process.start()
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         self._workers[index] = _Worker(process, time.monotonic())
 
     def _watch(self, bell: int, ready: Connection, writing: Connection) -> int:
@@ -98,8 +103,12 @@ class _Master:
                     waiting -= 1
                     if waiting == 0:
                         self._tell()
-                elif isinstance(source, int) and not self._replace(sentinels[source], writing):
-                    return 1
+                elif isinstance(source, int):
+                    if wait([bell], _TOGETHER):
+                        # A signal to the whole group reached the worker a moment earlier (a service manager's stop).
+                        return 0
+                    if not self._replace(sentinels[source], writing):
+                        return 1
 
     def _tell(self) -> None:
         plan = self._plan
@@ -188,8 +197,11 @@ def _work(plan: Plan, index: int, master: int, ready: Connection) -> None:
     # A terminal sends these to the whole group; what becomes of a worker is its master's decision.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda _number, _frame: stop.set())
+    # A queue of this kind may be used by a handler that interrupts its user. An event may not: told twice, by a
+    # service manager and by the master, the second handler would wait for the lock that the first one holds.
+    told: queue.SimpleQueue[int] = queue.SimpleQueue()
+    signal.signal(signal.SIGTERM, lambda number, _frame: told.put(number))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDINGS)
     lifeline.follow(master)
     ordinary = index < _count(plan.settings)  # asked before the worker sees one CPU only
     _pin(plan.settings, index)
@@ -208,8 +220,8 @@ def _work(plan: Plan, index: int, master: int, ready: Connection) -> None:
     gc.freeze()
     server = application.extensions["authserver"]
     if ordinary:
-        _listen(application, plan, stop, ready, jobs=plan.jobs and index == 0)
-    elif not stop.is_set():
+        _listen(application, plan, told, ready, jobs=plan.jobs and index == 0)
+    elif told.empty():
         from authserver.cli import tls
 
         tls.serve(application, server, plan.certificates, plan.grace, ready)
@@ -219,12 +231,11 @@ def _work(plan: Plan, index: int, master: int, ready: Connection) -> None:
     logging.shutdown()
 
 
-def _listen(application: Any, plan: Plan, stop: threading.Event, ready: Connection, *, jobs: bool) -> None:
+def _listen(application: Any, plan: Plan, told: queue.SimpleQueue[int], ready: Connection, *, jobs: bool) -> None:
     end_jobs = _start_jobs(application.extensions["authserver"]) if jobs else None
     listeners = _Listeners(application, plan)
     ready.send_bytes(b"ready")
-    while not stop.wait(3600):
-        continue
+    told.get()
     if end_jobs is not None:
         end_jobs()
     application.extensions["authserver"].feed.close()

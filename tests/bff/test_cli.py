@@ -16,6 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 from bff.cli import main
+from tests.servers.late_body import statuses
 
 
 def free_port() -> int:
@@ -75,6 +76,9 @@ def test_it_serves_both_loopback_addresses_and_ends_on_sigterm(tmp_path: Path):
         # A variable of that name must not pass for the header.
         assert fetch(f"http://127.0.0.1:{port}/api/notes")[0] == 403
         assert fetch(f"http://127.0.0.1:{port}/api/notes", **{"X-CSRF": "1"})[0] == 401
+        for line in ("POST /bff/login", "PUT /api/notes", "POST /nowhere", "DELETE /"):
+            first, second = statuses(port, line)
+            assert (first >= 400, second) == (True, 200), line
         for path in ("/api//notes", "/api/notes/..%2fx", "/api/notes/%2e%2e/x", "//evil.test"):
             assert fetch(f"http://127.0.0.1:{port}{path}", **{"X-CSRF": "1"})[0] == 404
         process.send_signal(signal.SIGTERM)

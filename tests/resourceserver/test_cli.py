@@ -15,6 +15,7 @@ from click.testing import CliRunner
 
 from resourceserver.cli import main
 from resourceserver.cli.listen import addresses_of
+from tests.servers.late_body import statuses
 
 SERVE = [sys.executable, "-c", "from resourceserver.cli import main; main()", "serve"]
 
@@ -77,6 +78,14 @@ def test_it_listens_on_both_loopback_addresses_and_ends_on_sigterm(server: subpr
     assert server.wait(15) == 0
     with pytest.raises(OSError):
         _get(f"http://127.0.0.1:{port}/health/live")
+
+
+@pytest.mark.usefixtures("server")
+@pytest.mark.parametrize("line", ["POST /notes", "PUT /almanac", "POST /nowhere", "DELETE /"])
+def test_a_connection_goes_on_behind_an_answer_that_needed_no_body(port: int, line: str) -> None:
+    first, second = statuses(port, line)
+    assert first in {401, 404, 405}
+    assert second == 200
 
 
 def test_nothing_of_the_environment_reaches_a_request(server: subprocess.Popen[bytes], port: int) -> None:

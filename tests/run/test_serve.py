@@ -6,7 +6,9 @@ import signal
 import socket
 import subprocess
 import sys
-from contextlib import ExitStack
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,8 @@ from authserver.manage import clients
 from authserver.settings import Settings
 from authserver.store import Store, open_store
 from tests.following import Told, streaming
-from tests.run.conftest import PATIENCE, SECRET_KEY, Start, fetch, kill, until
+from tests.run.conftest import PATIENCE, SECRET_KEY, Group, Start, fetch, kill, until
+from tests.servers.late_body import statuses
 from tests.servers.process import free_port
 
 
@@ -35,15 +38,32 @@ def served_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def environ(served_template: Path, tmp_path: Path) -> dict[str, str]:
     """A deployment that can serve."""
-    (tmp_path / "authserver.db").write_bytes(served_template.read_bytes())
+    return deployment(served_template, tmp_path)
+
+
+def deployment(template: Path, folder: Path) -> dict[str, str]:
+    """Make a database in the folder, and settings that go with it."""
+    (folder / "authserver.db").write_bytes(template.read_bytes())
     port = free_port()
     return {
-        "AUTHSERVER_DATABASE_URL": f"sqlite:///{tmp_path / 'authserver.db'}",
+        "AUTHSERVER_DATABASE_URL": f"sqlite:///{folder / 'authserver.db'}",
         "AUTHSERVER_SECRET_KEY": SECRET_KEY,
         "AUTHSERVER_PORT": str(port),
         "AUTHSERVER_ISSUER": f"http://localhost:{port}",
         "AUTHSERVER_WORKERS": "2",
     }
+
+
+@pytest.fixture(scope="module")
+def served(served_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """The port of a server that runs for all the tests of this file."""
+    folder = tmp_path_factory.mktemp("shared")
+    settings = deployment(served_template, folder)
+    group = Group([sys.executable, "-m", "authserver", "serve", "--development"], folder, settings)
+    fetch(url(settings))
+    yield int(settings["AUTHSERVER_PORT"])
+    group.close()
+    assert "Traceback" not in group.output
 
 
 def url(environ: dict[str, str], path: str = "/health/ready", host: str = "127.0.0.1") -> str:
@@ -63,13 +83,85 @@ def test_it_answers_on_both_loopback_addresses_and_ends_when_told(
     server.is_gone()
 
 
-def test_a_terminal_ends_the_whole_group_at_once(start: Start, environ: dict[str, str]):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_whole_group_that_is_told_many_times_ends_as_if_told_once(
+    start: Start, environ: dict[str, str], number: signal.Signals
+):
     server = start("serve", "--development", **environ)
-    fetch(url(environ))
-    os.killpg(server.pid, signal.SIGINT)
-    assert server.wait() == 0
+    server.says("listening on")
+    tell_many_times(server.pid, number)
+    assert server.wait() == 0, server.output
     server.is_gone()
     assert "Traceback" not in server.output
+    # Nobody was killed, and nobody was taken for dead.
+    assert "did not finish" not in server.output
+    assert "ended" not in server.output
+
+
+def tell_many_times(group: int, number: signal.Signals) -> None:
+    """Send a signal to all of a group, again and again, as service managers, terminals and masters together do."""
+    with suppress(ProcessLookupError):
+        for _ in range(300):
+            os.killpg(group, number)
+            time.sleep(0.0002)
+
+
+def test_workers_that_have_just_been_made_hear_their_master(start: Start, environ: dict[str, str]):
+    # The master is told to end while it is making its workers, who at that moment have its handlers.
+    code = (
+        "import os, signal\nfrom authserver.cli import main, workers\nstart = workers._Master._start\n"
+        "def told(self, index, ready):\n    start(self, index, ready)\n"
+        "    self._workers[index].process.terminate()\n    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "workers._Master._start = told\nmain()"
+    )
+    server = start("serve", "--development", command=[sys.executable, "-c", code], **environ)
+    assert server.wait() == 0, server.output
+    server.is_gone()
+    assert "did not finish" not in server.output
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_the_work_beside_the_requests_ends_as_if_told_once(
+    start: Start, environ: dict[str, str], number: signal.Signals
+):
+    store = open_store(Settings(development=True, database_url=environ["AUTHSERVER_DATABASE_URL"]))
+    work = start("worker", **environ)
+    until(lambda: store.ephemeral.get("lease", "worker") is not None, lambda: work.output)
+    tell_many_times(work.pid, number)
+    assert work.wait() == 0, work.output
+    assert "Traceback" not in work.output
+    assert store.ephemeral.get("lease", "worker") is None
+    store.close()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "POST /token",
+        "POST /token?client_secret=in-the-url",
+        "POST /token?" + "a" * 8300,
+        "PUT /token",
+        "OPTIONS /token",
+        "GET /jwks",
+        "POST /login",
+        "DELETE /account",
+        "POST /nowhere",
+        "POST /static/authserver.css",
+    ],
+)
+@pytest.mark.parametrize("chunked", [False, True], ids=["counted", "chunked"])
+def test_a_connection_goes_on_behind_an_answer_that_needed_no_body(served: int, line: str, *, chunked: bool):
+    first, second = statuses(served, line, chunked=chunked)
+    assert first, "no answer"
+    assert second == 200
+
+
+def test_a_connection_that_ends_for_its_body_says_so(served: int):
+    with socket.create_connection(("127.0.0.1", served), 30) as connection:
+        connection.sendall(b"PUT /token HTTP/1.1\r\nHost: x\r\nContent-Length: 70000\r\n\r\n" + b"a" * 70_000)
+        head = connection.recv(4096).lower()
+    assert head.startswith(b"http/1.1 405")
+    assert b"\r\nconnection: close\r\n" in head
 
 
 def test_workers_end_with_their_master(start: Start, environ: dict[str, str]):

@@ -31,7 +31,13 @@ ONLY_FROM = {"registry": {"app"}, "app": {"cli", "wsgi", "__main__", "authserver
 
 # What a whole package may import of its siblings, by prefix.
 SIBLINGS = {
-    "authserver": ("authserver", "resourceserver.dpop", "resourceserver.mtls", "resourceserver.errors"),
+    "authserver": (
+        "authserver",
+        "resourceserver.dpop",
+        "resourceserver.errors",
+        "resourceserver.mtls",
+        "resourceserver.whole_request",
+    ),
     "resourceserver": ("resourceserver",),
     "bff": ("bff", "resourceserver"),
     "pytest_authserver": ("pytest_authserver", "authserver", "resourceserver", "bff", "migrations"),

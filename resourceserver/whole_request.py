@@ -1,0 +1,44 @@
+"""Reading to its end what a view has left of a request, before the answer goes out (RFC 9112 9.3).
+
+An answer that needs no body (a refused token, a wrong method) is ready before the body has come. A server then has to
+read the rest or to close the connection, and granian closes it without a word: a client that sends its next request
+over the same connection gets no answer to that one, and may not send it again.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+MOST: Final = 64 * 1024  # bytes that are read for nothing but the connection; what sends more loses it
+
+_NONE: Final = (None, "", "0")
+
+Environ = dict[str, Any]
+Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
+
+
+class WholeRequests:
+    """WSGI application in front of another."""
+
+    def __init__(self, application: Application) -> None:
+        self._application = application
+
+    def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Answer as the application does; a request with a body is read to its end when the answer begins."""
+        if environ.get("CONTENT_LENGTH") in _NONE and "HTTP_TRANSFER_ENCODING" not in environ:
+            return self._application(environ, start_response)
+
+        def start(status: str, headers: list[tuple[str, str]], *more: Any) -> Any:
+            # RFC 9112 9.6: who closes says so.
+            ends = [] if _read_on(environ) else [("Connection", "close")]
+            return start_response(status, [*headers, *ends], *more)
+
+        return self._application(environ, start)
+
+
+def _read_on(environ: Environ) -> bool:
+    """Read what is left; return whether that was all."""
+    try:
+        left: bytes = environ["wsgi.input"].read(MOST)
+    except OSError:
+        return False
+    return len(left) < MOST
