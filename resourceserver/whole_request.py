@@ -24,7 +24,9 @@ class WholeRequests:
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer as the application does; a request with a body is read to its end when the answer begins."""
-        if environ.get("CONTENT_LENGTH") in _NONE and "HTTP_TRANSFER_ENCODING" not in environ:
+        none = environ.get("CONTENT_LENGTH") in _NONE and "HTTP_TRANSFER_ENCODING" not in environ
+        # Where the end of a body is not that of its stream, who reads on waits for the next request (PEP 3333).
+        if none or not environ.get("wsgi.input_terminated"):
             return self._application(environ, start_response)
 
         def start(status: str, headers: list[tuple[str, str]], *more: Any) -> Any:

@@ -6,7 +6,7 @@ Arguments: module and function of the command line, the parent's process id, the
 import importlib
 import sys
 
-from authserver.cli import lifeline
+from resourceserver.serving import lifeline
 
 
 def main() -> None:

@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
-from multiprocessing.connection import Connection
 from typing import Any, Final
 from weakref import WeakSet
 
@@ -31,6 +30,7 @@ from authserver.oauth.server import Server
 from authserver.settings import Settings
 from authserver.web.protocol import STREAMS
 from authserver.web.proxy import CERTIFICATE
+from resourceserver.serving.processes import Life
 
 log = logging.getLogger("authserver.tls")
 
@@ -74,8 +74,8 @@ def make_context(settings: Settings) -> ssl.SSLContext:
     return context
 
 
-def serve(application: Application, server: Server, addresses: Iterable[str], grace: float, ready: Connection) -> None:
-    """Answer requests until SIGTERM."""
+def serve(application: Application, server: Server, addresses: Iterable[str], grace: float, life: Life) -> None:
+    """Answer requests until told to end."""
     settings, context = server.settings, make_context(server.settings)
     config = Config()
     for name, value in {
@@ -93,11 +93,18 @@ def serve(application: Application, server: Server, addresses: Iterable[str], gr
         "header_map": "refuse",
         "forwarded_allow_ips": "",
         "http_protocols": "h1",
-        "post_worker_init": lambda _worker: ready.send_bytes(b"ready"),
+        "post_worker_init": partial(_begin, life),
     }.items():
         config.set(name, value)
     sockets = [_listen(address, settings.mtls.port) for address in addresses]
     _Worker(0, os.getppid(), sockets, _Served(application, server), 0, config, _Log()).init_process()
+
+
+def _begin(life: Life, worker: "_Worker") -> None:
+    life.ready()
+    if life.over:
+        # Told before gunicorn's handlers stood.
+        worker.alive = False
 
 
 class _Served:

@@ -2,23 +2,25 @@
 
 import logging
 import os
-import signal
 import sys
-import threading
-import time
 from functools import partial
+from typing import Final
 
 import click
-from flask import Flask
 
 from resourceserver.app import create_app
-from resourceserver.cli.listen import PortInUseError, check_free, listen
 from resourceserver.notes import NoteStore, NotesUnavailableError
+from resourceserver.serving import processes
+from resourceserver.serving.addresses import AddressError, free_addresses
+from resourceserver.serving.processes import Life
 from resourceserver.settings import PREFIX, Settings, SettingsError, load_settings
 
-# granian copies the whole environment into what every request can read, and a variable named HTTP_… would even look
-# like a header of the request. So a worker starts with no more than these.
-KEPT_ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "PYTHONPATH")
+log = logging.getLogger("resourceserver")
+
+# A request's line and headers have to fit; the limits that we promise are lower, and checked by the application.
+HEAD: Final = 65_536
+
+_GRACE: Final = 10.0  # seconds that requests under way have to finish when the server ends
 
 
 @click.group()
@@ -43,13 +45,12 @@ def serve(host: str | None, port: int | None) -> None:
         # What is wrong is said before anything listens. Nothing opened here may live on in a forked worker.
         settings.secret()
         NoteStore(settings.database_url, most_per_owner=settings.notes_per_owner).close()
-        check_free(settings)
-    except (SettingsError, NotesUnavailableError, PortInUseError) as wrong:
+        addresses = free_addresses(settings.host, settings.port, f"{PREFIX}PORT")
+    except (SettingsError, NotesUnavailableError, AddressError) as wrong:
         raise click.ClickException(str(wrong) or "the database cannot be opened") from None
-    for name in set(os.environ) - set(KEPT_ENVIRONMENT):
-        del os.environ[name]
-    logging.getLogger("resourceserver").info("resource server at %s", settings.url)
-    listen(settings, partial(_load, settings, os.getpid()))
+    processes.forget(PREFIX)
+    work, announce = partial(_work, settings, addresses), partial(_announce, settings, addresses)
+    sys.exit(processes.run([work], grace=_GRACE, log=log, announce=announce))
 
 
 def configure_log(level: str) -> None:
@@ -61,16 +62,16 @@ def configure_log(level: str) -> None:
     logging.getLogger("httpcore2").setLevel(logging.WARNING)
 
 
-def _load(settings: Settings, parent: int) -> Flask:
-    """Build the application inside a worker, which ends when the process that started it is gone."""
-    # A terminal's Ctrl-C reaches a worker, too; granian's hangs when it is told to end a second time.
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+def _announce(settings: Settings, addresses: tuple[str, ...]) -> None:
+    log.info("resource server at %s, listening on %s", settings.url, " and ".join(addresses))
+
+
+def _work(settings: Settings, addresses: tuple[str, ...], life: Life) -> None:
+    """Build the application, listen on every address, end when told to."""
+    from resourceserver.serving.listeners import Listeners
+
     configure_log(settings.log_level)
-    threading.Thread(target=_end_with, args=(parent,), daemon=True, name="watch-parent").start()
-    return create_app(settings)
-
-
-def _end_with(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(1)
-    os._exit(1)
+    listeners = Listeners(create_app(settings), addresses, settings.port, threads=settings.threads, head=HEAD)
+    life.ready()
+    life.wait()
+    listeners.stop()

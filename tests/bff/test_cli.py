@@ -104,7 +104,7 @@ def test_a_port_that_is_taken_is_said_so(tmp_path: Path, monkeypatch: pytest.Mon
         }
         result = CliRunner().invoke(main, ["serve"], env=environ)
     assert result.exit_code != 0
-    assert "is not free" in result.output
+    assert "is taken by another program" in result.output
 
 
 def test_unusable_settings_are_told_together_without_values():

@@ -14,7 +14,6 @@ import pytest
 from click.testing import CliRunner
 
 from resourceserver.cli import main
-from resourceserver.cli.listen import addresses_of
 from tests.servers.late_body import statuses
 
 SERVE = [sys.executable, "-c", "from resourceserver.cli import main; main()", "serve"]
@@ -64,8 +63,8 @@ def server(tmp_path: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
     environment = _environment(tmp_path, HTTP_AUTHORIZATION="Bearer from-the-environment")
     process = subprocess.Popen([*SERVE, "--port", str(port)], env=environment, stderr=subprocess.PIPE, cwd=tmp_path)
     try:
-        for address in addresses_of("localhost"):
-            _wait_for(f"http://{f'[{address}]' if ':' in address else address}:{port}/health/live", process)
+        for host in ("127.0.0.1", "[::1]") if socket.has_ipv6 else ("127.0.0.1",):
+            _wait_for(f"http://{host}:{port}/health/live", process)
         yield process
     finally:
         process.kill()

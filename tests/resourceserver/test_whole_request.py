@@ -33,7 +33,8 @@ def answered(body: BytesIO, *, reads: int = 0, **environ: Any) -> list[tuple[str
 
     seen: list[list[tuple[str, str]]] = []
     pieces = WholeRequests(application)(
-        {"wsgi.input": body, **environ}, lambda _status, headers, *_more: seen.append(headers)
+        {"wsgi.input": body, "wsgi.input_terminated": True, **environ},
+        lambda _status, headers, *_more: seen.append(headers),
     )
     assert list(pieces) == [b"answer"]
     return seen[0]
@@ -50,6 +51,10 @@ def test_what_the_application_leaves_is_read(reads: int, environ: dict[str, str]
 @pytest.mark.parametrize("environ", [{}, {"CONTENT_LENGTH": ""}, {"CONTENT_LENGTH": "0"}])
 def test_a_request_without_a_body_is_left_alone(environ: dict[str, str]):
     assert answered(Untouchable(), **environ) == PLAIN
+
+
+def test_a_server_whose_streams_have_no_end_is_left_alone():
+    assert answered(Untouchable(), CONTENT_LENGTH="5", **{"wsgi.input_terminated": False}) == PLAIN
 
 
 def test_a_sender_of_more_than_anybody_wants_is_told_that_the_connection_ends():

@@ -6,9 +6,8 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +15,12 @@ import httpx2
 import pytest
 
 from authserver import clock
-from authserver.cli import workers
 from authserver.crypto import Sealer
 from authserver.manage import clients
 from authserver.settings import Settings
 from authserver.store import Store, open_store
+from resourceserver.serving import processes
+from resourceserver.serving.listeners import bare_answer
 from tests.following import Told, streaming
 from tests.run.conftest import PATIENCE, SECRET_KEY, Group, Start, fetch, kill, until
 from tests.servers.late_body import statuses
@@ -83,57 +83,6 @@ def test_it_answers_on_both_loopback_addresses_and_ends_when_told(
     server.is_gone()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_a_whole_group_that_is_told_many_times_ends_as_if_told_once(
-    start: Start, environ: dict[str, str], number: signal.Signals
-):
-    server = start("serve", "--development", **environ)
-    server.says("listening on")
-    tell_many_times(server.pid, number)
-    assert server.wait() == 0, server.output
-    server.is_gone()
-    assert "Traceback" not in server.output
-    # Nobody was killed, and nobody was taken for dead.
-    assert "did not finish" not in server.output
-    assert "ended" not in server.output
-
-
-def tell_many_times(group: int, number: signal.Signals) -> None:
-    """Send a signal to all of a group, again and again, as service managers, terminals and masters together do."""
-    with suppress(ProcessLookupError):
-        for _ in range(300):
-            os.killpg(group, number)
-            time.sleep(0.0002)
-
-
-def test_workers_that_have_just_been_made_hear_their_master(start: Start, environ: dict[str, str]):
-    # The master is told to end while it is making its workers, who at that moment have its handlers.
-    code = (
-        "import os, signal\nfrom authserver.cli import main, workers\nstart = workers._Master._start\n"
-        "def told(self, index, ready):\n    start(self, index, ready)\n"
-        "    self._workers[index].process.terminate()\n    os.kill(os.getpid(), signal.SIGTERM)\n"
-        "workers._Master._start = told\nmain()"
-    )
-    server = start("serve", "--development", command=[sys.executable, "-c", code], **environ)
-    assert server.wait() == 0, server.output
-    server.is_gone()
-    assert "did not finish" not in server.output
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_the_work_beside_the_requests_ends_as_if_told_once(
-    start: Start, environ: dict[str, str], number: signal.Signals
-):
-    store = open_store(Settings(development=True, database_url=environ["AUTHSERVER_DATABASE_URL"]))
-    work = start("worker", **environ)
-    until(lambda: store.ephemeral.get("lease", "worker") is not None, lambda: work.output)
-    tell_many_times(work.pid, number)
-    assert work.wait() == 0, work.output
-    assert "Traceback" not in work.output
-    assert store.ephemeral.get("lease", "worker") is None
-    store.close()
-
-
 @pytest.mark.parametrize(
     "line",
     [
@@ -172,7 +121,9 @@ def test_workers_end_with_their_master(start: Start, environ: dict[str, str]):
 
 
 def test_a_worker_that_dies_is_replaced(start: Start, environ: dict[str, str]):
-    code = "from authserver.cli import main, workers; workers._YOUNG = 0.0; main()"
+    code = (
+        "from authserver.cli import main\nfrom resourceserver.serving import processes\nprocesses._YOUNG = 0.0\nmain()"
+    )
     server = start("serve", "--development", command=[sys.executable, "-c", code], **environ)
     server.says("listening on")
     before = {process.pid for process in server.members()}
@@ -330,11 +281,18 @@ def test_the_environment_of_a_request_is_not_that_of_the_process(monkeypatch: py
         def response_bytes(self, *_arguments: Any) -> None:
             return
 
-    workers._answer(application)(Answer(), {"PATH_INFO": "/"})
+    bare_answer(application)(Answer(), {"PATH_INFO": "/"})
     assert seen["PATH_INFO"] == "/"
     assert not {"AUTHSERVER_SECRET_KEY", "HTTP_X_CSRF", "PATH", "HOME"} & seen.keys()
-    assert "AUTHSERVER_SECRET_KEY" not in os.environ
     assert "PATH" in os.environ
+
+
+def test_settings_that_were_read_are_forgotten(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("AUTHSERVER_SECRET_KEY", SECRET_KEY)
+    monkeypatch.setenv("BFF_SECRET_KEY", SECRET_KEY)
+    processes.forget("AUTHSERVER_")
+    assert not [name for name in os.environ if name.startswith("AUTHSERVER_")]
+    assert os.environ["BFF_SECRET_KEY"] == SECRET_KEY
 
 
 def test_two_upgrades_at_once_make_one_deployment(start: Start, tmp_path: Path):

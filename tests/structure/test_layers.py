@@ -36,6 +36,7 @@ SIBLINGS = {
         "resourceserver.dpop",
         "resourceserver.errors",
         "resourceserver.mtls",
+        "resourceserver.serving",
         "resourceserver.whole_request",
     ),
     "resourceserver": ("resourceserver",),
@@ -52,7 +53,6 @@ FLASK = (
     "authserver.wsgi",
     "resourceserver.app",
     "resourceserver.cli",
-    "resourceserver.listen",
     "resourceserver.protect",
     "resourceserver.metadata",
     "resourceserver.resources",
@@ -98,14 +98,7 @@ ROOMS_OF = {
     "httpx2": ("authserver.outbound", "resourceserver", "bff", "pytest_authserver"),
     "httpcore2": ("authserver.outbound", "authserver.guarded", "resourceserver", "bff"),
     "argon2": ("authserver.crypto", "authserver.identity"),
-    "granian": (
-        "authserver.cli",
-        "authserver.wsgi",
-        "resourceserver.cli",
-        "resourceserver.listen",
-        "bff.cli",
-        "bff.listen",
-    ),
+    "granian": ("resourceserver.serving",),
     "gunicorn": ("authserver.cli", "authserver.wsgi"),
 }
 

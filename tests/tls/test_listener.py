@@ -311,7 +311,9 @@ def test_its_processes_end_with_the_others(tmp_path: Path, number: signal.Signal
 
 def test_they_end_with_their_master_and_are_replaced_when_they_die(tmp_path: Path):
     made = Site(tmp_path)
-    code = "from authserver.cli import main, workers; workers._YOUNG = 0.0; main()"
+    code = (
+        "from authserver.cli import main\nfrom resourceserver.serving import processes\nprocesses._YOUNG = 0.0\nmain()"
+    )
     group = Group([sys.executable, "-c", code, "serve"], tmp_path, made.environ)
     try:
         group.says("asking for client certificates on")

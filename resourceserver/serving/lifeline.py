@@ -1,5 +1,6 @@
 """End with the process that started this one, however that one ended."""
 
+import ctypes
 import os
 import signal
 import sys
@@ -13,8 +14,6 @@ _PAUSE: Final = 0.5
 def follow(parent: int) -> None:
     """Have this process get SIGTERM when ``parent``, which has started it, is gone; at once if it is gone already."""
     if sys.platform == "linux":
-        import ctypes
-
         # The kernel does it: no thread is needed, and none is in the way of a fork.
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     else:
