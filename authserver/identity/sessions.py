@@ -225,9 +225,10 @@ def sign_in(
 def upgrade(server: Keeper, visit: Visit, session: Session, *, acr: str, amr: str) -> Browser | None:
     """Note a further proof of somebody who is signed in; return the browser's new cookie, or None when it is too late.
 
-    A session that was ended in the meantime is not begun again: the new proof alone is not a sign-in.
+    A session that was ended in the meantime is not begun again: the new proof alone is not a sign-in. Nor does it make
+    the sign-in a younger one, for ``prompt=login``, ``max_age`` and the pages that want a recent one.
     """
-    if not server.store.sessions.upgrade(session.sid, now(), acr, amr):
+    if not server.store.sessions.upgrade(session.sid, session.auth_time, acr, amr):
         return None
     facts = {"acr": acr, "amr": amr, "address": visit.address}
     server.store.audit.append(Event("sign_in.succeeded", session.sub, sub=session.sub, facts=facts))

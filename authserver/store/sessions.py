@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Final
 
-from sqlalchemy import ColumnElement, Select, and_, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, case, or_, select, update
 
 from authserver import clock
 from authserver.records import Event, Session
@@ -57,10 +57,13 @@ class Sessions:
         self._touch = database.prepare(
             update(sessions).where(one, sessions.c.seen_at < number("seen")).values(seen_at=number("seen"))
         )
+        later = case(
+            (sessions.c.auth_time < number("new_auth_time"), number("new_auth_time")), else_=sessions.c.auth_time
+        )
         self._upgrade = database.prepare(
             update(sessions)
             .where(one, sessions.c.ended_at.is_(None), sessions.c.expires_at > NOW)
-            .values(auth_time=number("new_auth_time"), acr=text("new_acr"), amr=text("new_amr"))
+            .values(auth_time=later, acr=text("new_acr"), amr=text("new_amr"))
         )
         self._remember = database.prepare(
             update(sessions)
@@ -162,7 +165,7 @@ class Sessions:
         self._database.write(self._touch, of_sid=sid, seen=seen_at)
 
     def upgrade(self, sid: str, auth_time: int, acr: str, amr: str) -> bool:
-        """Note a new proof of the same user (step-up, sign-in again); say whether the session is live."""
+        """Note a new proof of the same user; an earlier ``auth_time`` changes none. Say whether the session is live."""
         proof = {"new_auth_time": auth_time, "new_acr": acr, "new_amr": amr}
         return self._database.write(self._upgrade, of_sid=sid, now=clock.now(), **proof) > 0
 

@@ -72,7 +72,23 @@ def test_a_session_by_password_is_asked_for_the_second_factor_alone(
         page = browser.submit(page, "second-factor-submit", code=app.code())
         claims = _claims(authserver, client, page, pkce)
     assert (claims["acr"], claims["amr"]) == (MFA, ["pwd", "otp", "mfa"])
-    assert claims["auth_time"] >= now() // 1_000_000
+    assert isinstance(claims["auth_time"], int)
+    assert claims["auth_time"] <= now() // 1_000_000, "a code is no sign-in: its time is that of the password"
+
+
+def test_a_code_alone_does_not_count_as_signing_in_again(
+    authserver: AuthServer, client: RegisteredClient, user: User, app: Authenticator
+):
+    browser = authserver.browser(user)
+    with authserver.later(400):
+        waiting, _ = _ask(authserver, browser, client, prompt="login")
+        assert _path(waiting) == "/login"
+        page, _ = _ask(authserver, browser, client, acr_values=MFA)
+        browser.submit(page, "second-factor-submit", code=app.code())
+        # The other tab still wants the password; so do a limit of age, and a page that changes the protection.
+        assert _path(browser.visit(f"/authorize/resume?{urlsplit(waiting.url).query}")) == "/login"
+        assert _path(_ask(authserver, browser, client, max_age="300")[0]) == "/login"
+        assert _path(browser.visit("/account/second-factor")) == "/login"
 
 
 def enrol_elsewhere(authserver: AuthServer, user: User) -> Authenticator:

@@ -55,6 +55,9 @@ def test_a_session_is_proven_anew_only_while_it_lives(store: Store):
     assert store.sessions.upgrade("session", NOW + 5, "mfa", "pwd otp")
     (session,) = store.sessions.of_user("sub-1", 0)
     assert (session.auth_time, session.acr, session.amr) == (NOW + 5, "mfa", "pwd otp")
+    assert store.sessions.upgrade("session", NOW + 4, "pwd", "pwd")
+    (session,) = store.sessions.of_user("sub-1", 0)
+    assert (session.auth_time, session.acr, session.amr) == (NOW + 5, "pwd", "pwd"), "a sign-in becomes no older"
     store.sessions.end(["session"], "logout", EVENT)
     assert not store.sessions.upgrade("session", NOW + 6, "mfa", "pwd")
 
