@@ -64,7 +64,7 @@ def create_app(settings: Settings | None = None, store: "Store | None" = None) -
     security.protect(app)
     pages.register(app)
     errors.register(app)
-    app.wsgi_app = WholeRequests(Gateway(app.wsgi_app, server, endpoints))  # type: ignore[method-assign] # Flask's documented extension point
+    app.wsgi_app = WholeRequests(Gateway(app.wsgi_app, server, endpoints), threads=settings.threads)  # type: ignore[method-assign] # Flask's documented extension point
     return app
 
 

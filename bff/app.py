@@ -52,7 +52,7 @@ def create_app(settings: BffSettings | None = None) -> Flask:
             return response
         return backend.gatekeeper.mark(response, page=response.mimetype == "text/html")
 
-    app.wsgi_app = WholeRequests(app.wsgi_app)  # type: ignore[method-assign] # Flask's documented extension point
+    app.wsgi_app = WholeRequests(app.wsgi_app, threads=settings.threads, limit=settings.api_request_bytes)  # type: ignore[method-assign] # Flask's documented extension point
     return app
 
 

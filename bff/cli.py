@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+from contextlib import suppress
 from functools import partial
 from typing import Final
 
@@ -28,7 +29,7 @@ def main() -> None:
 @click.option("--host", help="Address to listen on; localhost means 127.0.0.1 and ::1.")
 @click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on.")
 def serve(host: str | None, port: int | None) -> None:
-    """Answer requests until SIGTERM or Ctrl-C; settings come from the environment (BFF_*)."""
+    """Answer requests until SIGTERM, SIGHUP or Ctrl-C; settings come from the environment (BFF_*)."""
     given = {"BFF_HOST": host, "BFF_PORT": port and str(port)}
     try:
         settings = load_settings({**os.environ, **{name: value for name, value in given.items() if value}})
@@ -39,13 +40,14 @@ def serve(host: str | None, port: int | None) -> None:
         raise click.ClickException(str(error)) from None
     import bff.app  # noqa: F401 - here, once, so that the forked worker shares it
 
-    processes.forget("BFF_")
+    processes.keep_ordinary()
     work, announce = partial(_work, settings, addresses), partial(_announce, settings, addresses)
     sys.exit(processes.run([work], grace=_GRACE, log=log, announce=announce))
 
 
 def _announce(settings: BffSettings, addresses: tuple[str, ...]) -> None:
-    click.echo(f"bff: {settings.public_url} (listening on {', '.join(addresses)}, port {settings.port})")
+    with suppress(OSError):  # nobody reads, and that is no reason not to serve
+        click.echo(f"bff: {settings.public_url} (listening on {', '.join(addresses)}, port {settings.port})")
 
 
 def _work(settings: BffSettings, addresses: tuple[str, ...], life: Life) -> None:

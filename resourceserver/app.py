@@ -78,7 +78,7 @@ def create_app(settings: Settings) -> Flask:
     _add_limits(app)
     _add_errors(app)
     _add_log_and_headers(app, hsts=settings.url.startswith("https:"))
-    app.wsgi_app = WholeRequests(app.wsgi_app)  # type: ignore[method-assign] # Flask's documented extension point
+    app.wsgi_app = WholeRequests(app.wsgi_app, threads=settings.threads)  # type: ignore[method-assign] # Flask's documented extension point
     return app
 
 

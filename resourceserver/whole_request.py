@@ -6,10 +6,12 @@ over the same connection gets no answer to that one, and may not send it again.
 """
 
 from collections.abc import Callable, Iterable
+from threading import BoundedSemaphore
 from typing import Any, Final
 
 MOST: Final = 64 * 1024  # bytes that are read for nothing but the connection; what sends more loses it
 
+_DIGITS: Final = 12  # of a Content-Length; more of them would be a number to spend time on
 _NONE: Final = (None, "", "0")
 
 Environ = dict[str, Any]
@@ -17,10 +19,13 @@ Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 
 
 class WholeRequests:
-    """WSGI application in front of another."""
+    """WSGI application in front of another, which takes bodies of ``limit`` bytes, in a server of so many threads."""
 
-    def __init__(self, application: Application) -> None:
+    def __init__(self, application: Application, *, threads: int, limit: int = MOST) -> None:
         self._application = application
+        self._limit = limit
+        # Reading waits for the sender. Requests that are refused anyhow may not hold every thread.
+        self._places = BoundedSemaphore(max(1, threads // 4))
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer as the application does; a request with a body is read to its end when the answer begins."""
@@ -31,16 +36,23 @@ class WholeRequests:
 
         def start(status: str, headers: list[tuple[str, str]], *more: Any) -> Any:
             # RFC 9112 9.6: who closes says so.
-            ends = [] if _read_on(environ) else [("Connection", "close")]
+            ends = [] if self._read_on(environ) else [("Connection", "close")]
             return start_response(status, [*headers, *ends], *more)
 
         return self._application(environ, start)
 
-
-def _read_on(environ: Environ) -> bool:
-    """Read what is left; return whether that was all."""
-    try:
-        left: bytes = environ["wsgi.input"].read(MOST)
-    except OSError:
-        return False
-    return len(left) < MOST
+    def _read_on(self, environ: Environ) -> bool:
+        """Read what is left; return whether that was all."""
+        length = environ.get("CONTENT_LENGTH") or "0"
+        # RFC 9110 10.1.1: reading would invite a sender to send what was refused.
+        if "HTTP_EXPECT" in environ or not length.isdecimal() or len(length) > _DIGITS or int(length) > self._limit:
+            return False
+        if not self._places.acquire(blocking=False):
+            return False
+        try:
+            left: bytes = environ["wsgi.input"].read(MOST)
+        except OSError:
+            return False
+        finally:
+            self._places.release()
+        return len(left) < MOST

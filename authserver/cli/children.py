@@ -15,7 +15,7 @@ import click
 
 from authserver.cli.failure import Failure
 
-_GRACE: Final = 6.0  # seconds until a child that does not end is killed
+_GRACE: Final = 14.0  # seconds until a child that does not end is killed; it may wait for requests as long as it does
 _PAUSE: Final = 0.25
 
 

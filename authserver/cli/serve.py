@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @click.option("--workers", type=click.IntRange(1, 256), help="Worker processes; by default one per CPU.")
 @click.option("--no-worker", is_flag=True, help="Leave cleaning and key rotation to 'authserver worker'.")
 def serve(no_worker: bool, **options: object) -> None:
-    """Answer requests until SIGTERM or Ctrl-C."""
+    """Answer requests until SIGTERM, SIGHUP or Ctrl-C."""
     from authserver import log
     from authserver.cli import workers
     from authserver.cli.listening import free_addresses

@@ -97,21 +97,22 @@ def serve(application: Application, server: Server, addresses: Iterable[str], gr
     }.items():
         config.set(name, value)
     sockets = [_listen(address, settings.mtls.port) for address in addresses]
-    _Worker(0, os.getppid(), sockets, _Served(application, server), 0, config, _Log()).init_process()
+    _Worker(0, os.getppid(), sockets, _Served(application, server, life), 0, config, _Log()).init_process()
 
 
 def _begin(life: Life, worker: "_Worker") -> None:
     life.ready()
     if life.over:
         # Told before gunicorn's handlers stood.
-        worker.alive = False
+        worker.handle_exit(signal.SIGTERM, None)
 
 
 class _Served:
     """The application as gunicorn asks for it, with the certificate of each connection."""
 
-    def __init__(self, application: Application, server: Server) -> None:
+    def __init__(self, application: Application, server: Server, life: Life) -> None:
         self._application = application
+        self.life = life
         self.feed = server.feed
         self.streams: WeakSet[socket.socket] = WeakSet()
         """Connections on which an answer is going out that takes its time."""
@@ -173,6 +174,7 @@ class _Worker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
         The main loop ends them: this handler may have interrupted whoever holds a lock that closing the feed needs.
         """
         if self.alive:
+            self.app.life.limit()
             self.method_queue.defer(self.app.feed.close)
         super().handle_exit(sig, frame)
 

@@ -19,7 +19,7 @@ _PATIENCE = 15.0  # seconds for what other threads are still sending
 @click.command()
 @click.option("--once", is_flag=True, help="One round, then end.")
 def worker(once: bool) -> None:
-    """Clean up, rotate keys and tell clients of ended sessions until SIGTERM or Ctrl-C; several may run."""
+    """Clean up, rotate keys and tell clients of ended sessions until SIGTERM, SIGHUP or Ctrl-C; several may run."""
     from authserver import log
     from authserver.app import create_server
     from authserver.cli.deployment import opened

@@ -32,7 +32,7 @@ def main() -> None:
 @click.option("--host", help="Address to listen on; localhost means 127.0.0.1 and ::1.")
 @click.option("--port", type=click.IntRange(1, 65_535), help="Port to listen on.")
 def serve(host: str | None, port: int | None) -> None:
-    """Serve until SIGINT or SIGTERM. Settings come from RESOURCESERVER_ variables (docs/resource-server.md)."""
+    """Serve until SIGTERM, SIGHUP or Ctrl-C. Settings come from RESOURCESERVER_ variables (docs/resource-server.md)."""
     environ = dict(os.environ)
     if host is not None:
         environ[PREFIX + "HOST"] = host
@@ -48,7 +48,7 @@ def serve(host: str | None, port: int | None) -> None:
         addresses = free_addresses(settings.host, settings.port, f"{PREFIX}PORT")
     except (SettingsError, NotesUnavailableError, AddressError) as wrong:
         raise click.ClickException(str(wrong) or "the database cannot be opened") from None
-    processes.forget(PREFIX)
+    processes.keep_ordinary()
     work, announce = partial(_work, settings, addresses), partial(_announce, settings, addresses)
     sys.exit(processes.run([work], grace=_GRACE, log=log, announce=announce))
 

@@ -2,6 +2,7 @@
 
 import gc
 import logging
+import math
 import multiprocessing
 import os
 import queue
@@ -10,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from types import FrameType
@@ -20,13 +22,18 @@ from resourceserver.serving import lifeline
 _YOUNG: Final = 10.0  # seconds; a worker that dies sooner would die again
 _TOGETHER: Final = 0.5  # seconds within which all processes of a group have heard a signal
 _ENDINGS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_LATE: Final = 2  # seconds after the grace in which a master that lives has ended a worker
+_ORDINARY: Final = frozenset(
+    {"PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "PYTHONPATH", "VIRTUAL_ENV", "SSL_CERT_FILE", "SSL_CERT_DIR"}
+)
 
 
 class Life:
     """What a worker process hears, and tells."""
 
-    def __init__(self, ready: Connection) -> None:
+    def __init__(self, ready: Connection, grace: float) -> None:
         self._ready = ready
+        self._grace = grace
         # A queue of this kind may be used by a handler that interrupts its user. An event may not: told twice, by a
         # service manager and by the master, the second handler would wait for the lock that the first one holds.
         self._told: queue.SimpleQueue[int] = queue.SimpleQueue()
@@ -42,8 +49,13 @@ class Life:
         self._ready.send_bytes(b"ready")
 
     def wait(self) -> None:
-        """Wait until it is told to end."""
+        """Wait until it is told to end; from then on its time is limited."""
         self._told.get()
+        self.limit()
+
+    def limit(self) -> None:
+        """Have this process end when its grace is over, also where no master is left who would see to that."""
+        signal.alarm(math.ceil(self._grace) + _LATE)
 
 
 Work = Callable[[Life], None]
@@ -53,6 +65,12 @@ Work = Callable[[Life], None]
 def forget(prefix: str) -> None:
     """Remove settings that have been read: nothing that runs from here on may find a secret in its environment."""
     for name in [name for name in os.environ if name.startswith(prefix)]:
+        del os.environ[name]
+
+
+def keep_ordinary() -> None:
+    """Remove from the environment what a server has no use for: other programs' secrets, and their settings."""
+    for name in os.environ.keys() - _ORDINARY:
         del os.environ[name]
 
 
@@ -82,24 +100,30 @@ class _Master:
 
     def run(self) -> int:
         reading, writing = self._context.Pipe(duplex=False)
-        with _signals() as bell:
-            # What stands now stays: no collection looks at it again, and its pages stay shared with the workers.
-            gc.collect()
-            gc.freeze()
-            for index in range(len(self._works)):
-                self._start(index, writing)
-            status = self._watch(bell, reading, writing)
-        self._stop()
-        return status
+        if sys.platform != "linux":
+            # The first process of this kind brings another one, whose start would take off the mask that `_start` lays.
+            resource_tracker.ensure_running()
+        try:
+            with _signals() as bell:
+                # What stands now stays: no collection looks at it again, and its pages stay shared with the workers.
+                gc.collect()
+                gc.freeze()
+                for index in range(len(self._works)):
+                    self._start(index, writing)
+                return self._watch(bell, reading, writing)
+        finally:
+            self._stop()
 
     def _start(self, index: int, ready: Connection) -> None:
         process = self._context.Process(
-            target=_live, args=(self._works[index], os.getpid(), ready), name=f"worker-{index + 1}"
+            target=_live, args=(self._works[index], os.getpid(), ready, self._grace), name=f"worker-{index + 1}"
         )
         # Until the new process has handlers of its own, what it is told waits: it has ours, which ring for us alone.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDINGS)
-        process.start()
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        try:
+            process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         self._workers[index] = _Worker(process, time.monotonic())
 
     def _watch(self, bell: int, ready: Connection, writing: Connection) -> int:
@@ -156,20 +180,23 @@ def _signals() -> Iterator[int]:
         except OSError:
             return
 
-    before = {number: signal.signal(number, ring) for number in _ENDINGS}
+    # Who ignores the end of the terminal is to outlive it (nohup).
+    heard = [number for number in _ENDINGS if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN]
+    for number in heard:
+        signal.signal(number, ring)
     try:
         yield reading
     finally:
         # Whoever stops may be told to stop again: that changes nothing now.
-        for number in before:
+        for number in heard:
             signal.signal(number, signal.SIG_IGN)
 
 
-def _live(work: Work, master: int, ready: Connection) -> None:
+def _live(work: Work, master: int, ready: Connection, grace: float) -> None:
     # A terminal sends these to the whole group; what becomes of a worker is its master's decision.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    life = Life(ready)
+    life = Life(ready, grace)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDINGS)
     lifeline.follow(master)
     work(life)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from io import BytesIO
+from threading import Event, Semaphore, Thread
 from typing import Any
 
 import pytest
@@ -32,7 +33,7 @@ def answered(body: BytesIO, *, reads: int = 0, **environ: Any) -> list[tuple[str
         return [b"answer"]
 
     seen: list[list[tuple[str, str]]] = []
-    pieces = WholeRequests(application)(
+    pieces = WholeRequests(application, threads=4)(
         {"wsgi.input": body, "wsgi.input_terminated": True, **environ},
         lambda _status, headers, *_more: seen.append(headers),
     )
@@ -57,11 +58,50 @@ def test_a_server_whose_streams_have_no_end_is_left_alone():
     assert answered(Untouchable(), CONTENT_LENGTH="5", **{"wsgi.input_terminated": False}) == PLAIN
 
 
+@pytest.mark.parametrize("length", [str(MOST + 1), "9" * 5000, "-1", "+3", "five"])
+def test_who_announces_more_than_anybody_wants_is_not_waited_for(length: str):
+    assert answered(Untouchable(), CONTENT_LENGTH=length) == [*PLAIN, ("Connection", "close")]
+
+
 def test_a_sender_of_more_than_anybody_wants_is_told_that_the_connection_ends():
     body = BytesIO(b"a" * (MOST + 100))
-    assert answered(body, CONTENT_LENGTH=str(MOST + 100)) == [*PLAIN, ("Connection", "close")]
+    assert answered(body, HTTP_TRANSFER_ENCODING="chunked") == [*PLAIN, ("Connection", "close")]
     assert body.tell() == MOST
 
 
 def test_a_sender_who_goes_away_is_answered_all_the_same():
     assert answered(Gone(), CONTENT_LENGTH="5") == [*PLAIN, ("Connection", "close")]
+
+
+def test_who_waits_for_an_invitation_to_send_is_not_invited_any_more():
+    # RFC 9110 10.1.1: reading is what makes a server say 100 (Continue).
+    assert answered(Untouchable(), CONTENT_LENGTH="5", HTTP_EXPECT="100-continue") == [*PLAIN, ("Connection", "close")]
+
+
+def test_a_few_slow_senders_are_waited_for_and_the_others_lose_their_connection():
+    reading, on = Semaphore(0), Event()
+
+    class Slow(BytesIO):
+        def read(self, _size: int | None = -1, /) -> bytes:
+            reading.release()
+            on.wait(60)
+            return b""
+
+    seen: list[list[tuple[str, str]]] = []
+    application = WholeRequests(lambda _environ, start: start("404 Not Found", PLAIN) or [], threads=8)
+
+    def ask(body: BytesIO) -> None:
+        environ = {"wsgi.input": body, "wsgi.input_terminated": True, "CONTENT_LENGTH": "5"}
+        application(environ, lambda _status, headers, *_more: seen.append(headers))
+
+    waiting = [Thread(target=ask, args=(Slow(),)) for _ in range(2)]
+    for thread in waiting:
+        thread.start()
+        assert reading.acquire(timeout=60)
+    ask(Untouchable())
+    assert seen == [[*PLAIN, ("Connection", "close")]]
+    on.set()
+    for thread in waiting:
+        thread.join(60)
+    ask(BytesIO(b"a=b&c"))
+    assert seen[1:] == [PLAIN, PLAIN, PLAIN], "and their places are free again"
