@@ -12,7 +12,6 @@ from authserver.cli.failure import Failure
 if TYPE_CHECKING:
     from authserver.worker import Worker
 
-_ENDINGS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _PATIENCE = 15.0  # seconds for what other threads are still sending
 
 
@@ -24,6 +23,7 @@ def worker(once: bool) -> None:
     from authserver.app import create_server
     from authserver.cli.deployment import opened
     from authserver.worker import Worker
+    from resourceserver.serving import processes
 
     with opened() as deployment:
         log.configure(deployment.settings)
@@ -37,12 +37,13 @@ def worker(once: bool) -> None:
             deliveries.wait(_PATIENCE)
             return
         told: queue.SimpleQueue[int] = queue.SimpleQueue()
-        for number in _ENDINGS:
+        endings = processes.endings()
+        for number in endings:
             signal.signal(number, lambda number, _frame: told.put(number))
         threading.Thread(target=_stop, args=(work, told), name="stop", daemon=True).start()
         work.run()
         deliveries.close()
-        for number in _ENDINGS:
+        for number in endings:
             # Whoever ends may be told to end again: that changes nothing now.
             signal.signal(number, signal.SIG_IGN)
 

@@ -62,6 +62,11 @@ Work = Callable[[Life], None]
 """What a worker process does until it is told to end."""
 
 
+def endings() -> list[signal.Signals]:
+    """Return the signals that end this process. Who ignores the end of the terminal is to outlive it (nohup)."""
+    return [number for number in _ENDINGS if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN]
+
+
 def forget(prefix: str) -> None:
     """Remove settings that have been read: nothing that runs from here on may find a secret in its environment."""
     for name in [name for name in os.environ if name.startswith(prefix)]:
@@ -180,8 +185,7 @@ def _signals() -> Iterator[int]:
         except OSError:
             return
 
-    # Who ignores the end of the terminal is to outlive it (nohup).
-    heard = [number for number in _ENDINGS if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN]
+    heard = endings()
     for number in heard:
         signal.signal(number, ring)
     try:
