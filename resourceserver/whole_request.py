@@ -25,34 +25,63 @@ class WholeRequests:
         self._application = application
         self._limit = limit
         # Reading waits for the sender. Requests that are refused anyhow may not hold every thread.
-        self._places = BoundedSemaphore(max(1, threads // 4))
+        self._places = BoundedSemaphore(threads // 4)
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer as the application does; a request with a body is read to its end when the answer begins."""
-        none = environ.get("CONTENT_LENGTH") in _NONE and "HTTP_TRANSFER_ENCODING" not in environ
+        length = environ.get("CONTENT_LENGTH")
+        none = length in _NONE and "HTTP_TRANSFER_ENCODING" not in environ
         # Where the end of a body is not that of its stream, who reads on waits for the next request (PEP 3333).
         if none or not environ.get("wsgi.input_terminated"):
             return self._application(environ, start_response)
+        body = environ["wsgi.input"] = _Body(environ["wsgi.input"], length or "0")
 
         def start(status: str, headers: list[tuple[str, str]], *more: Any) -> Any:
             # RFC 9112 9.6: who closes says so.
-            ends = [] if self._read_on(environ) else [("Connection", "close")]
-            return start_response(status, [*headers, *ends], *more)
+            if not (body.is_read() or self._read_on(environ, body)):
+                headers = [*headers, ("Connection", "close")]
+            return start_response(status, headers, *more)
 
         return self._application(environ, start)
 
-    def _read_on(self, environ: Environ) -> bool:
+    def _read_on(self, environ: Environ, body: "_Body") -> bool:
         """Read what is left; return whether that was all."""
-        length = environ.get("CONTENT_LENGTH") or "0"
         # RFC 9110 10.1.1: reading would invite a sender to send what was refused.
-        if "HTTP_EXPECT" in environ or not length.isdecimal() or len(length) > _DIGITS or int(length) > self._limit:
+        if "HTTP_EXPECT" in environ or body.length is None or body.length > self._limit:
             return False
         if not self._places.acquire(blocking=False):
             return False
         try:
-            left: bytes = environ["wsgi.input"].read(MOST)
+            body.read(MOST)
         except OSError:
             return False
         finally:
             self._places.release()
-        return len(left) < MOST
+        return body.is_read()
+
+
+class _Body:
+    """The stream of a body, with a look at how far it has been read."""
+
+    __slots__ = ("_ended", "_read", "_stream", "length")
+
+    def __init__(self, stream: Any, length: str) -> None:
+        self._stream = stream
+        self._read = 0
+        self._ended = False
+        good = length.isascii() and length.isdigit() and len(length) <= _DIGITS
+        self.length = int(length) if good else None
+        """Bytes that were announced, 0 for chunks, None for what is no number."""
+
+    def read(self, size: int = -1) -> bytes:
+        data: bytes = self._stream.read(size) if size >= 0 else self._stream.read()
+        self._read += len(data)
+        self._ended = len(data) < size or size < 0
+        return data
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def is_read(self) -> bool:
+        """Say whether everything has come; a sender who goes away before has not sent everything."""
+        return self._read >= self.length if self.length else self._ended

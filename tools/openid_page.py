@@ -20,11 +20,18 @@ _BASIC = """
     OIDCCUnsignedRequestObjectSupportedCorrectlyOrRejectedAsUnsupported OIDCCClaimsEssential
     OIDCCEnsureRequestObjectWithRedirectUri OIDCCRefreshToken OIDCCEnsureRequestWithValidPkceSucceeds
 """
+_NOT_IMPLICIT = """
+    OIDCCIdTokenUnsigned OIDCCEnsureRequestWithoutNonceSucceedsForCodeFlow OIDCCAuthCodeReuse
+    OIDCCAuthCodeReuseAfter30Seconds OIDCCEnsurePostRequestSucceeds OIDCCServerTestClientSecretPost OIDCCRefreshToken
+    OIDCCEnsureRequestWithValidPkceSucceeds
+"""
+_IMPLICIT = " ".join(name for name in _BASIC.split() if name not in _NOT_IMPLICIT.split())
 PROFILES: dict[str, str] = {
     "Basic OP": _BASIC,
     "Config OP": "OIDCCDiscoveryEndpointVerification",
     "Form Post OP": _BASIC,
     "Hybrid OP (with `features.hybrid`)": f"{_BASIC} OIDCCEnsureRequestWithoutNonceFails",
+    "Implicit OP (with `features.hybrid`)": f"{_IMPLICIT} OIDCCEnsureRequestWithoutNonceFails",
     "Dynamic OP (with `features.hybrid`)": """
         OIDCCIdTokenRS256 OIDCCIdTokenUnsigned OIDCCUserInfoRS256 OIDCCEnsureRedirectUriInAuthorizationRequest
         OIDCCRedirectUriQueryOK OIDCCRedirectUriQueryMismatch OIDCCRedirectUriQueryAdded OIDCCRedirectUriRegFrag
@@ -107,10 +114,10 @@ def pages() -> Pages:
         " that the plan leaves the module out.\n\n"
         "All of them run twice: in one process, and over https behind nginx with the configuration that is shipped"
         " ([deployed.py](../tests/openid/deployed.py)), where each request lies about the way it came. Basic OP, Form"
-        " Post OP and Hybrid OP share their tests, which run once for each: the name of the profile is in the test's"
-        " brackets. What is checked of every answer is in [party.py](../tests/openid/party.py), and the settings"
-        " with which all profiles pass at one provider without a warning are in"
-        " [conftest.py](../tests/openid/conftest.py).\n\n"
+        " Post OP, Hybrid OP and Implicit OP share their tests, which run once for each: the name of the profile or of"
+        " its response type is in the test's brackets. What is checked of every answer is in"
+        " [party.py](../tests/openid/party.py), and the settings with which all profiles pass at one provider without"
+        " a warning are in [conftest.py](../tests/openid/conftest.py).\n\n"
         "FAPI 2.0 and FAPI-CIBA are told in [tests/flows/fapi2](../tests/flows/fapi2).\n\n"
         "Session OP needs a browser that shows a frame its cookie although the page around it is of another site; those"
         " that keep sites apart show it none, and then the frame answers `error`."

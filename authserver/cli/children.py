@@ -14,6 +14,7 @@ from typing import IO, Final
 import click
 
 from authserver.cli.failure import Failure
+from resourceserver.serving import processes
 
 _GRACE: Final = 14.0  # seconds until a child that does not end is killed; it may wait for requests as long as it does
 _PAUSE: Final = 0.25
@@ -28,7 +29,7 @@ class Children:
         self._readers: list[threading.Thread] = []
         self._told = 0
         self._parent = os.getppid()
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in processes.endings():
             signal.signal(number, self._tell)
 
     def start(self, name: str, target: str, arguments: tuple[str, ...], environment: Mapping[str, str]) -> None:

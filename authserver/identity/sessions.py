@@ -228,7 +228,7 @@ def upgrade(server: Keeper, visit: Visit, session: Session, *, acr: str, amr: st
     A session that was ended in the meantime is not begun again: the new proof alone is not a sign-in. Nor does it make
     the sign-in a younger one, for ``prompt=login``, ``max_age`` and the pages that want a recent one.
     """
-    if not server.store.sessions.upgrade(session.sid, session.auth_time, acr, amr):
+    if not server.store.sessions.upgrade(session.sid, acr, amr):
         return None
     facts = {"acr": acr, "amr": amr, "address": visit.address}
     server.store.audit.append(Event("sign_in.succeeded", session.sub, sub=session.sub, facts=facts))
@@ -306,7 +306,7 @@ def _prove_again(server: Keeper, session: Session, acr: str, amr: str, *, rememb
     if remember:
         until = max(until, moment + limits.remember_seconds * SECOND)
     # Who takes the choice back may be past the end that counts without it.
-    goes_on = (remember is None or until > moment) and server.store.sessions.upgrade(session.sid, moment, acr, amr)
+    goes_on = (remember is None or until > moment) and server.store.sessions.renew(session.sid, moment, acr, amr)
     if not goes_on:
         end_by_id(server, session.sub, session.sid, "replaced")
     elif remember is not None and (remember or session.remembered_at):

@@ -11,6 +11,7 @@ from authserver import crypto
 from authserver.clock import SECOND
 from authserver.extension_sections import PROTOCOL_CLAIMS
 from authserver.identity import accounts, passwords, second_factor
+from authserver.manage import standard_claims
 from authserver.manage.errors import ManageError, NotThere, Taken
 from authserver.records import Event, User
 from authserver.store import Store
@@ -44,6 +45,7 @@ def make_user(
     reserved = sorted(name for name in given if untagged(name) in PROTOCOL_CLAIMS)
     if reserved:
         raise ManageError("these claims are the protocol's own: " + ", ".join(reserved))
+    standard_claims.check(given)
     if len(json.dumps(given)) > _MAX_CLAIMS:
         raise ManageError(f"the claims are longer than {_MAX_CLAIMS} characters")
     try:

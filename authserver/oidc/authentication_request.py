@@ -88,10 +88,11 @@ def prompt(server: "Server", request: Request) -> None:
 
 
 def max_age(server: "Server", request: Request) -> None:
-    """Read ``max_age`` in seconds."""
+    """Read ``max_age`` in seconds, or take the client's own (Registration 2, ``default_max_age``)."""
     del server
     value = request.parameters.get("max_age")
     if value is None:
+        request.max_age = request.client.metadata.get("default_max_age")
         return
     if not (value.isascii() and value.isdigit() and len(value) <= _MAX_DIGITS):
         raise errors.InvalidRequest(errors.MAX_AGE)

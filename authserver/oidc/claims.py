@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 from authserver.clock import SECOND
+from authserver.manage import standard_claims
 from authserver.records import User
 from authserver.settings import Settings
 
@@ -59,9 +60,16 @@ def of(server: "Server", user: User, scope: str) -> dict[str, Any]:
 
 
 def named(user: User, names: Iterable[str]) -> dict[str, Any]:
-    """Return those of the user's claims that are named; what is not known is left out (5.3.2)."""
+    """Return those of the user's claims that are named; what is not known is left out (5.3.2).
+
+    So is what was stored before it was checked and is not what the standard says (5.1): no client could read it.
+    """
     known = _known(user)
-    return {name: known[name] for name in names if known.get(name) is not None}
+    return {
+        name: value
+        for name in names
+        if (value := known.get(name)) is not None and standard_claims.problem(name, value) is None
+    }
 
 
 def _known(user: User) -> dict[str, Any]:

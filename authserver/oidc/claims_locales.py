@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from authserver import language, tagged
+from authserver.manage import standard_claims
 from authserver.oauth.request import Request
 from authserver.records import User
 
@@ -51,7 +52,7 @@ def _said(user: User) -> dict[str, dict[str, str]]:
     said: dict[str, dict[str, str]] = {}
     for member, value in user.claims.items():
         name = tagged.untagged(member)
-        if name != member and value is not None:
+        if name != member and value is not None and standard_claims.problem(member, value) is None:
             said.setdefault(name, {})[member.removeprefix(f"{name}#")] = member
     return said
 

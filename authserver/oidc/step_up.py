@@ -30,9 +30,13 @@ def metadata(server: "Server", settings: Settings) -> dict[str, Any]:
 
 
 def acr_values(server: "Server", request: Request) -> None:
-    """Read the wished classes of authentication; what cannot be done is passed over (Core 3.1.2.1)."""
+    """Read the wished classes of authentication, or take the client's own; what cannot be done is passed over.
+
+    OpenID Connect Core 3.1.2.1, ``acr_values``; Registration 2, ``default_acr_values``.
+    """
     del server
-    wished = request.parameters.get("acr_values", "").split()
+    named = request.parameters.get("acr_values")
+    wished = request.client.metadata.get("default_acr_values", ()) if named is None else named.split()
     request.acr_values = tuple(dict.fromkeys(value for value in wished if value in ACRS))
 
 

@@ -51,6 +51,21 @@ class Purge:
             .where(sessions.c.sid == consents.c.sid, sessions.c.ended_at.is_(None), sessions.c.expires_at >= NOW)
             .correlate(consents)
         )
+        newer = grants.alias("newer")
+        superseded = exists(
+            select(newer.c.grant_id)
+            .where(
+                newer.c.sid == grants.c.sid,
+                newer.c.client_id == grants.c.client_id,
+                newer.c.created_at > grants.c.created_at,
+            )
+            .correlate(grants)
+        )
+        open_session = exists(
+            select(sessions.c.sid)
+            .where(sessions.c.sid == grants.c.sid, sessions.c.ended_at.is_(None), sessions.c.expires_at >= NOW)
+            .correlate(grants)
+        )
         later = revocations.alias("later")
         chained = exists(
             select(refresh_tokens.c.digest).where(refresh_tokens.c.grant_id == grants.c.grant_id).correlate(grants)
@@ -66,10 +81,12 @@ class Purge:
             ephemeral: ephemeral.c.expires_at < NOW,
             consents: consents.c.sid.is_not(None) & ended_session,
             sessions: sessions.c.expires_at < NOW,
-            # As long as a grant is there, its code and its refresh tokens are known when they come back.
+            # As long as a grant is there, its code and its refresh tokens are known when they come back; and a client's
+            # last one in a session says whom to tell of its end (OpenID Connect Back-Channel Logout 2.3).
             grants: (grants.c.expires_at < NOW)
             & or_(grants.c.code_expires_at.is_(None), grants.c.code_expires_at < NOW)
-            & ~chained,
+            & ~chained
+            & (superseded | ~open_session),
             audit: audit.c.at < NOW - literal(_AUDIT_KEPT, BigInteger),
         }
         self._statements = {

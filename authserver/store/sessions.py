@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Final
 
-from sqlalchemy import ColumnElement, Select, and_, case, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, or_, select, update
 
 from authserver import clock
 from authserver.records import Event, Session
@@ -57,14 +57,10 @@ class Sessions:
         self._touch = database.prepare(
             update(sessions).where(one, sessions.c.seen_at < number("seen")).values(seen_at=number("seen"))
         )
-        later = case(
-            (sessions.c.auth_time < number("new_auth_time"), number("new_auth_time")), else_=sessions.c.auth_time
-        )
-        self._upgrade = database.prepare(
-            update(sessions)
-            .where(one, sessions.c.ended_at.is_(None), sessions.c.expires_at > NOW)
-            .values(auth_time=later, acr=text("new_acr"), amr=text("new_amr"))
-        )
+        live = update(sessions).where(one, sessions.c.ended_at.is_(None), sessions.c.expires_at > NOW)
+        proof = {"acr": text("new_acr"), "amr": text("new_amr")}
+        self._renew = database.prepare(live.values(auth_time=number("new_auth_time"), **proof))
+        self._upgrade = database.prepare(live.values(**proof))
         self._remember = database.prepare(
             update(sessions)
             .where(one, sessions.c.ended_at.is_(None))
@@ -164,10 +160,14 @@ class Sessions:
         """Note that a session was used; an earlier time than the stored one changes nothing."""
         self._database.write(self._touch, of_sid=sid, seen=seen_at)
 
-    def upgrade(self, sid: str, auth_time: int, acr: str, amr: str) -> bool:
-        """Note a new proof of the same user; an earlier ``auth_time`` changes none. Say whether the session is live."""
+    def renew(self, sid: str, auth_time: int, acr: str, amr: str) -> bool:
+        """Note that the same user has signed in again; say whether the session is live."""
         proof = {"new_auth_time": auth_time, "new_acr": acr, "new_amr": amr}
-        return self._database.write(self._upgrade, of_sid=sid, now=clock.now(), **proof) > 0
+        return self._database.write(self._renew, of_sid=sid, now=clock.now(), **proof) > 0
+
+    def upgrade(self, sid: str, acr: str, amr: str) -> bool:
+        """Note a further proof of somebody who is signed in (step-up); say whether the session is live."""
+        return self._database.write(self._upgrade, of_sid=sid, now=clock.now(), new_acr=acr, new_amr=amr) > 0
 
     def remember(self, sid: str, remembered_at: int, expires_at: int) -> bool:
         """Note since when a person wants to be kept signed in (0: not), and the last end; say whether it is live."""

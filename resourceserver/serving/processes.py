@@ -37,7 +37,7 @@ class Life:
         # A queue of this kind may be used by a handler that interrupts its user. An event may not: told twice, by a
         # service manager and by the master, the second handler would wait for the lock that the first one holds.
         self._told: queue.SimpleQueue[int] = queue.SimpleQueue()
-        signal.signal(signal.SIGTERM, lambda number, _frame: self._told.put(number))
+        signal.signal(signal.SIGTERM, self._hear)
 
     @property
     def over(self) -> bool:
@@ -49,13 +49,17 @@ class Life:
         self._ready.send_bytes(b"ready")
 
     def wait(self) -> None:
-        """Wait until it is told to end; from then on its time is limited."""
+        """Wait until it is told to end."""
         self._told.get()
-        self.limit()
 
     def limit(self) -> None:
         """Have this process end when its grace is over, also where no master is left who would see to that."""
         signal.alarm(math.ceil(self._grace) + _LATE)
+
+    def _hear(self, number: int, _frame: FrameType | None) -> None:
+        if not self.over:
+            self.limit()
+        self._told.put(number)
 
 
 Work = Callable[[Life], None]
@@ -74,8 +78,11 @@ def forget(prefix: str) -> None:
 
 
 def keep_ordinary() -> None:
-    """Remove from the environment what a server has no use for: other programs' secrets, and their settings."""
-    for name in os.environ.keys() - _ORDINARY:
+    """Remove from the environment what a server has no use for: other programs' secrets, and their settings.
+
+    What begins with PG stays, for PostgreSQL's own library: with PGSSLMODE gone it would go without TLS.
+    """
+    for name in [name for name in os.environ if name not in _ORDINARY and not name.startswith("PG")]:
         del os.environ[name]
 
 

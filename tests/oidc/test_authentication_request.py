@@ -199,6 +199,15 @@ def test_max_age_zero_asks_for_the_password_again(authserver: AuthServer, client
     assert _auth_time(authserver, client, browser.log_in(page, "alice", PASSWORD), pkce.verifier)
 
 
+def test_a_client_may_have_a_max_age_of_its_own(authserver: AuthServer, alice: User):
+    # Registration 2: "The max_age request parameter overrides this default value."
+    client, browser = authserver.client(trusted=True, default_max_age=60), authserver.browser(alice)
+    with authserver.later(70):
+        assert _is_login(browser.visit_request(authserver.request(client, authserver.pkce())))
+        assert code_of(browser.visit_request(authserver.request(client, authserver.pkce(), max_age="600")))
+    assert code_of(browser.visit_request(authserver.request(client, authserver.pkce())))
+
+
 def test_a_sign_in_that_was_too_old_is_not_made_younger_by_going_on(
     authserver: AuthServer, client: RegisteredClient, alice: User
 ):

@@ -126,6 +126,22 @@ def test_every_client_of_the_session_is_told_once_and_nobody_else_2_3(at: AuthSe
     assert sorted(url for url, *_ in told.requests) == [f"{PLACE}/a", f"{PLACE}/b"]
 
 
+@pytest.mark.parametrize("grant_types", [["authorization_code"], ["authorization_code", "refresh_token"]])
+def test_a_client_is_told_however_long_ago_it_was_used_2_3(
+    at: AuthServer, told: Told, anna: User, grant_types: list[str]
+):
+    client = at.client(trusted=True, backchannel_logout_uri=PLACE, grant_types=grant_types)
+    browser = at.browser(anna)
+    hint = used(at, browser, client)
+    for times in range(1, 6):
+        with at.later(times * 40_000):  # seconds: within the twelve hours after which a session is idle
+            browser.visit("/account")
+            at.store.purge(1000)
+    with at.later(5 * 40_000 + 60):
+        browser.visit("/logout?" + urlencode({"id_token_hint": hint["token"]}))
+        assert [claims["sid"] for claims in told.claims()] == [hint["sid"]]
+
+
 def test_a_client_is_told_though_its_grant_is_over_or_outlives_the_session_2_3(
     at: AuthServer, told: Told, anna: User, shop: RegisteredClient
 ):

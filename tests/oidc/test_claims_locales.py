@@ -1,13 +1,14 @@
 """Claims in several languages and scripts (OpenID Connect Core 1.0, 5.2)."""
 
 import json
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
 import jwt as pyjwt
 import pytest
 
-from authserver.records import User
+from authserver.records import Event, User
 from pytest_authserver import AuthServer, RegisteredClient
 from tests.world import code_of
 
@@ -145,3 +146,11 @@ def test_people_hear_of_a_claim_in_a_language_as_of_the_claim_5_5_2(authserver: 
     plain = authserver.browser(user).visit_request({**request, "claims": json.dumps({"userinfo": {"name": None}})})
     sentences = [shown.text.partition('<ul class="scopes">')[2].partition("</ul>")[0] for shown in (page, plain)]
     assert sentences[0] == sentences[1] != ""
+
+
+def test_what_was_stored_before_it_was_checked_and_is_no_text_is_left_out(
+    authserver: AuthServer, trusted: RegisteredClient, user: User
+) -> None:
+    authserver.store.users.update(replace(user, claims={**user.claims, "name#de": 5}), Event("user.updated", "test"))
+    told = _told(authserver, _tokens(authserver, trusted, user, claims_locales="de"))
+    assert told == {**PLAIN, "website#de": NAMES["website#de"]}

@@ -159,6 +159,29 @@ def test_max_age_asks_for_both_factors_again(
         assert now() // 1_000_000 - int(str(claims["auth_time"])) < 300
 
 
+def test_a_sign_in_that_grew_too_old_while_the_code_was_looked_for_is_repeated_once(
+    authserver: AuthServer, client: RegisteredClient, user: User, app: Authenticator
+):
+    browser = authserver.browser(user)
+    with authserver.later(280):
+        page, pkce = _ask(authserver, browser, client, acr_values=MFA, max_age="300")
+        assert _path(page) == "/login/second-factor"
+    with authserver.later(380):
+        page = browser.submit(page, "second-factor-submit", code=app.code())
+        assert _path(page) == "/login"
+        page = browser.log_in(page, user.username, PASSWORD)
+    with authserver.later(440):
+        page = browser.submit(page, "second-factor-submit", code=app.code())
+        assert int(str(_claims(authserver, client, page, pkce)["auth_time"])) >= now() // 1_000_000 - 300
+
+
+def test_a_client_may_have_wishes_of_its_own(authserver: AuthServer, user: User, app: Authenticator):
+    # Registration 2, default_acr_values; the request's own value is the one that counts.
+    client, browser = authserver.client(trusted=True, default_acr_values=[MFA]), authserver.browser(user)
+    assert _path(_ask(authserver, browser, client)[0]) == "/login/second-factor"
+    assert code_of(_ask(authserver, browser, client, acr_values="urn:authserver:pwd")[0])
+
+
 def test_a_pushed_wish_counts_as_well(authserver: AuthServer, client: RegisteredClient, user: User, app: Authenticator):
     pushed = authserver.push(client, authserver.pkce(), acr_values=MFA).json()["request_uri"]
     page = authserver.browser(user).visit_request({"client_id": client.client_id, "request_uri": pushed})

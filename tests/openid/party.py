@@ -1,6 +1,7 @@
 """A client that registers itself, and checks of every answer what the certification suite checks of every answer."""
 
 import hashlib
+import json
 import math
 import re
 import secrets
@@ -26,6 +27,28 @@ if TYPE_CHECKING:
 CB = "https://client.test/callback"
 INTERACTION = {"login_required", "interaction_required", "account_selection_required", "consent_required"}
 STANDARD = {"iss", "sub", "aud", "exp", "iat", "auth_time", "acr", "amr", "sid", "nonce", "at_hash", "c_hash", "s_hash"}
+CLAIMS = {
+    "profile": {
+        "name",
+        "given_name",
+        "family_name",
+        "middle_name",
+        "nickname",
+        "preferred_username",
+        "profile",
+        "picture",
+        "website",
+        "gender",
+        "birthdate",
+        "zoneinfo",
+        "locale",
+        "updated_at",
+    },
+    "email": {"email", "email_verified"},
+    "address": {"address"},
+    "phone": {"phone_number", "phone_number_verified"},
+}
+"""Scope values, and the claims that they open (OpenID Connect Core 1.0, 5.4)."""
 _ALWAYS = {"state", "iss", "session_state"}
 _SECRETS = {"client_secret_basic", "client_secret_post", "client_secret_jwt"}
 # RFC 6749 4.1.2.1 and 5.2: what "error" and "error_description" may be made of. RFC 6750 2.1: a token.
@@ -55,8 +78,13 @@ VARIANTS = {
     "code id_token": Variant("code id_token", grant_types=_BOTH),
     "code token": Variant("code token", grant_types=_BOTH),
     "code id_token token": Variant("code id_token token", grant_types=_BOTH),
+    "id_token": Variant("id_token", grant_types=("implicit",)),
+    "id_token token": Variant("id_token token", grant_types=("implicit",)),
 }
-"""The profiles that have the same list of modules: Basic OP, Form Post OP, Hybrid OP."""
+"""The profiles that share their modules: Basic OP, Form Post OP, Hybrid OP, Implicit OP."""
+IMPLICIT = ["id_token", "id_token token"]
+WITH_CODE = [name for name in VARIANTS if name not in IMPLICIT]
+WITH_USERINFO = [name for name in VARIANTS if name != "id_token"]
 
 
 @dataclass
@@ -146,17 +174,22 @@ class Party:
 
     def finish(self, page: Page, asked: dict[str, Any], **more: Any) -> SignIn:
         """Redeem what came of a request, and check everything on the way."""
-        answer = self.answer(page, asked.get("state"))
-        assert answer.keys() <= _ALWAYS.union(*(_OF_TYPE[word] for word in asked["response_type"].split()))
+        answer, words = self.answer(page, asked.get("state")), asked["response_type"].split()
+        assert answer.keys() <= _ALWAYS.union(*(_OF_TYPE[word] for word in words))
+        assert answer.keys() >= {"access_token" if word == "token" else word for word in words}
         assert ("state" in answer) is ("state" in asked)
-        assert_random(answer["code"])
-        response = self.redeem(answer, **more)
-        tokens = assert_tokens(response)
+        if "token" in words:
+            assert_given(answer)
+        tokens: dict[str, Any] = answer
+        if "code" in words:
+            assert_random(answer["code"])
+            tokens = assert_tokens(self.redeem(answer, **more))
         claims = self.claims(tokens["id_token"], asked)
-        assert claims["at_hash"] == half(tokens["access_token"])
-        assert claims.get("c_hash", half(answer["code"])) == half(answer["code"])
-        assert self.userinfo(tokens)["sub"] == claims["sub"]
+        assert claims.get("at_hash") == (half(tokens["access_token"]) if "access_token" in tokens else None)
+        c_hash = half(answer["code"]) if "code" in answer else None
+        assert claims.get("c_hash", c_hash) == c_hash
         done = SignIn(answer, tokens, claims)
+        assert self.told(done)["sub"] == claims["sub"]
         if "id_token" in answer:
             done.front = self.claims(answer["id_token"], asked)
             assert done.front["sub"] == claims["sub"]
@@ -165,7 +198,7 @@ class Party:
     def claims(self, id_token: str, asked: dict[str, Any]) -> dict[str, Any]:
         """Return the claims of an ID token that is good for this client and this request, and tells no more."""
         claims = verified.read(self.provider, id_token, "RS256")
-        assert claims.keys() <= STANDARD
+        assert claims.keys() <= STANDARD | wanted(asked)
         assert (claims["iss"], claims["aud"]) == (self.provider.issuer, self.client.client_id)
         assert claims.get("nonce") == asked.get("nonce")
         assert "azp" not in claims
@@ -184,6 +217,12 @@ class Party:
         assert isinstance(told.get("updated_at", 0), int)
         return told
 
+    def told(self, done: SignIn) -> dict[str, Any]:
+        """Return what is told of the user: by userinfo, or in an ID token beside which no access token came (5.4)."""
+        if "access_token" in done.tokens:
+            return self.userinfo(done.tokens)
+        return {name: value for name, value in done.claims.items() if name == "sub" or name not in STANDARD}
+
     def leave(self) -> None:
         """Delete the client, as the suite does in the end."""
         path, token = self.registration["registration_client_uri"], self.registration["registration_access_token"]
@@ -194,6 +233,21 @@ class Party:
     def browser(self, user: User | None = None) -> Browser:
         """Return a new browser, in which this user is signed in."""
         return self.provider.browser(user)
+
+
+def wanted(asked: dict[str, Any]) -> set[str]:
+    """Return the claims about the user that belong into an ID token: of the scope where it comes alone, and by name."""
+    by_name: dict[str, Any] = json.loads(asked.get("claims", "{}"))
+    scope = asked["scope"].split() if asked.get("response_type") == "id_token" else []
+    return set(by_name.get("id_token", {})).union(*(CLAIMS.get(value, ()) for value in scope))
+
+
+def assert_given(answer: dict[str, str]) -> None:
+    """Check an access token that the browser brought (OpenID Connect Core 3.2.2.5; RFC 6749 4.2.2)."""
+    assert_random(answer["access_token"])
+    assert _TOKEN.fullmatch(answer["access_token"])
+    assert answer["token_type"] == "Bearer"
+    assert 0 < int(answer["expires_in"]) <= 300
 
 
 def assert_tokens(response: httpx2.Response) -> dict[str, Any]:

@@ -24,7 +24,7 @@ class Untouchable(BytesIO):
         raise AssertionError("a request without a body has nothing to read")
 
 
-def answered(body: BytesIO, *, reads: int = 0, **environ: Any) -> list[tuple[str, str]]:
+def answered(body: BytesIO, *, reads: int = 0, threads: int = 4, **environ: Any) -> list[tuple[str, str]]:
     """Return the headers of an answer by an application that reads so many octets."""
 
     def application(given: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -33,7 +33,7 @@ def answered(body: BytesIO, *, reads: int = 0, **environ: Any) -> list[tuple[str
         return [b"answer"]
 
     seen: list[list[tuple[str, str]]] = []
-    pieces = WholeRequests(application, threads=4)(
+    pieces = WholeRequests(application, threads=threads)(
         {"wsgi.input": body, "wsgi.input_terminated": True, **environ},
         lambda _status, headers, *_more: seen.append(headers),
     )
@@ -52,6 +52,17 @@ def test_what_the_application_leaves_is_read(reads: int, environ: dict[str, str]
 @pytest.mark.parametrize("environ", [{}, {"CONTENT_LENGTH": ""}, {"CONTENT_LENGTH": "0"}])
 def test_a_request_without_a_body_is_left_alone(environ: dict[str, str]):
     assert answered(Untouchable(), **environ) == PLAIN
+
+
+@pytest.mark.parametrize("environ", [{"CONTENT_LENGTH": "5"}, {"HTTP_TRANSFER_ENCODING": "chunked"}])
+def test_a_request_that_the_application_has_read_keeps_its_connection(environ: dict[str, str]):
+    # Whatever else it says, and though no thread may wait for anybody.
+    told = answered(BytesIO(b"a=b&c"), reads=9, threads=1, HTTP_EXPECT="100-continue", **environ)
+    assert told == PLAIN
+
+
+def test_a_sender_who_breaks_off_is_told_that_the_connection_ends():
+    assert answered(BytesIO(b"a="), CONTENT_LENGTH="5") == [*PLAIN, ("Connection", "close")]
 
 
 def test_a_server_whose_streams_have_no_end_is_left_alone():
@@ -85,7 +96,7 @@ def test_a_few_slow_senders_are_waited_for_and_the_others_lose_their_connection(
         def read(self, _size: int | None = -1, /) -> bytes:
             reading.release()
             on.wait(60)
-            return b""
+            return b"a=b&c"
 
     seen: list[list[tuple[str, str]]] = []
     application = WholeRequests(lambda _environ, start: start("404 Not Found", PLAIN) or [], threads=8)

@@ -49,6 +49,20 @@ def test_a_row_that_ends_now_stays_and_goes_a_moment_later(store: Store, still: 
     assert store.users.get("sub-1")
 
 
+def test_the_last_grant_of_a_client_stays_as_long_as_the_session_in_which_it_was_given(store: Store, still: StillClock):
+    # Its client is told of the end of the session (OpenID Connect Back-Channel Logout 2.3).
+    furnish(store)
+    start_session(store, expires_at=END + DAY)
+    store.grants.open(a_grant("first", sid="session", expires_at=END))
+    store.grants.open(a_grant("last", sid="session", expires_at=END, created_at=NOW + 1))
+    store.grants.open(a_grant("of nobody", expires_at=END, created_at=NOW + 1))
+    still.move(MINUTE + 1)
+    assert removed(store) == {"grants": 2}
+    assert store.grants.clients_of_session("session") == ("client",)
+    store.sessions.end(["session"], "logout", EVENT)
+    assert removed(store) == {"grants": 1}
+
+
 def test_a_grant_stays_as_long_as_a_code_or_a_refresh_token_may_come_back(store: Store, still: StillClock):
     furnish(store)
     store.grants.open(a_grant("chained", expires_at=END))

@@ -52,14 +52,16 @@ def test_only_live_sessions_are_found_the_newest_sign_in_first(store: Store, sti
 def test_a_session_is_proven_anew_only_while_it_lives(store: Store):
     furnish(store)
     start_session(store)
-    assert store.sessions.upgrade("session", NOW + 5, "mfa", "pwd otp")
+    assert store.sessions.renew("session", NOW + 5, "mfa", "pwd otp")
     (session,) = store.sessions.of_user("sub-1", 0)
     assert (session.auth_time, session.acr, session.amr) == (NOW + 5, "mfa", "pwd otp")
-    assert store.sessions.upgrade("session", NOW + 4, "pwd", "pwd")
+    assert store.sessions.renew("session", NOW + 4, "pwd", "pwd")
+    assert store.sessions.upgrade("session", "mfa", "pwd hwk")
     (session,) = store.sessions.of_user("sub-1", 0)
-    assert (session.auth_time, session.acr, session.amr) == (NOW + 5, "pwd", "pwd"), "a sign-in becomes no older"
+    assert (session.auth_time, session.acr, session.amr) == (NOW + 4, "mfa", "pwd hwk"), "a step-up is no sign-in"
     store.sessions.end(["session"], "logout", EVENT)
-    assert not store.sessions.upgrade("session", NOW + 6, "mfa", "pwd")
+    assert not store.sessions.renew("session", NOW + 6, "mfa", "pwd")
+    assert not store.sessions.upgrade("session", "mfa", "pwd")
 
 
 def test_sessions_move_to_a_new_cookie(store: Store):

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 import pytest
@@ -47,9 +48,9 @@ def test_a_disabled_account_is_signed_out_at_once(
 
 
 def test_the_profile_shows_what_the_account_says(authserver: AuthServer, browser: Browser) -> None:
-    authserver.user(
-        "eve", name="<b>Eve</b>", address={"formatted": "1 Street"}, website="javascript:alert(1)", locale=5
-    )
+    eve = authserver.user("eve", name="<b>Eve</b>", address={"formatted": "1 Street"}, website="javascript:alert(1)")
+    # As it may have been stored before it was checked.
+    authserver.store.users.update(replace(eve, claims={**eve.claims, "locale": 5}), Event("user.updated", "test"))
     page = browser.log_in(browser.visit("/login"), "eve", PASSWORD)
     assert "&lt;b&gt;Eve&lt;/b&gt;" in page.text
     assert "1 Street" in page.text
