@@ -73,10 +73,11 @@ class _Body:
         self.length = int(length) if good else None
         """Bytes that were announced, 0 for chunks, None for what is no number."""
 
-    def read(self, size: int = -1) -> bytes:
-        data: bytes = self._stream.read(size) if size >= 0 else self._stream.read()
+    def read(self, size: int | None = -1) -> bytes:
+        wanted = -1 if size is None else size
+        data: bytes = self._stream.read(wanted) if wanted >= 0 else self._stream.read()
         self._read += len(data)
-        self._ended = len(data) < size or size < 0
+        self._ended = len(data) < wanted or wanted < 0
         return data
 
     def __getattr__(self, name: str) -> Any:

@@ -215,7 +215,7 @@ def _fresh(interaction: Interaction, session: Session) -> bool:
     request = interaction.request
     if not {"login", "create"}.isdisjoint(request.prompt) and session.auth_time < interaction.created_at:
         return False
-    # Old enough when the answer goes out is old enough; but who has signed in for this request is never asked again.
+    # What counts is the age when the answer goes out; but who has signed in for this request is not asked again.
     return request.max_age is None or session.auth_time >= min(interaction.created_at, now() - request.max_age * SECOND)
 
 

@@ -24,11 +24,11 @@ class Untouchable(BytesIO):
         raise AssertionError("a request without a body has nothing to read")
 
 
-def answered(body: BytesIO, *, reads: int = 0, threads: int = 4, **environ: Any) -> list[tuple[str, str]]:
+def answered(body: BytesIO, *, reads: int | None = 0, threads: int = 4, **environ: Any) -> list[tuple[str, str]]:
     """Return the headers of an answer by an application that reads so many octets."""
 
     def application(given: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        given["wsgi.input"].read(reads) if reads else None
+        given["wsgi.input"].read(reads) if reads != 0 else None
         start_response("200 OK", PLAIN)
         return [b"answer"]
 
@@ -41,7 +41,7 @@ def answered(body: BytesIO, *, reads: int = 0, threads: int = 4, **environ: Any)
     return seen[0]
 
 
-@pytest.mark.parametrize("reads", [0, 1, 5, 9])
+@pytest.mark.parametrize("reads", [0, 1, 5, 9, -1, None])
 @pytest.mark.parametrize("environ", [{"CONTENT_LENGTH": "5"}, {"HTTP_TRANSFER_ENCODING": "chunked"}])
 def test_what_the_application_leaves_is_read(reads: int, environ: dict[str, str]):
     body = BytesIO(b"a=b&c")
